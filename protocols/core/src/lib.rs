@@ -5,6 +5,7 @@
 //! under smol, in a simulator, in a blocking loop or on a board without an operating system.
 //!
 //! - [`StreamProtocol`] is one end of one byte-stream connection. Its page has the contract and the canonical loop.
+//! - [`RequestProtocol`] is what a client machine adds when many requests share its connection.
 //! - [`DatagramProtocol`] is any number of peers on one datagram socket.
 //! - [`SendBuf`] is what a stream machine writes into; a driver sends it with vectored writes.
 //! - [`Instant`] is opaque time, handed in by whoever drives; [`Seed`] is randomness, handed in likewise.
@@ -21,6 +22,7 @@ mod backoff;
 mod bytes_ext;
 mod datagram;
 pub mod limits;
+mod request;
 mod seed;
 mod send_buf;
 mod stream;
@@ -31,6 +33,7 @@ pub use bytes_ext::keep;
 pub use datagram::{DatagramProtocol, Ecn, Path, Transmit};
 pub use limits::LimitExceeded;
 pub use rand_core;
+pub use request::{Answer, Progress, RequestProtocol, SubmitError, Token};
 pub use seed::{Rng, Seed};
 pub use send_buf::{OwnedSegment, SendBuf};
 pub use stream::{Interest, ReadInterest, StreamProtocol, WriteInterest};

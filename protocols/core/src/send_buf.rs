@@ -113,6 +113,25 @@ impl SendBuf {
         &mut self.scratch
     }
 
+    /// Moves everything in `other` behind what is here. Into an empty buffer this is a swap: no byte is copied.
+    pub fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            core::mem::swap(&mut self.scratch, &mut other.scratch);
+            core::mem::swap(&mut self.queue, &mut other.queue);
+            core::mem::swap(&mut self.scratch_before_queue_end, &mut other.scratch_before_queue_end);
+            core::mem::swap(&mut self.queued, &mut other.queued);
+            return;
+        }
+        for piece in other.queue.drain(..) {
+            self.scratch.extend_from_slice(&other.scratch.split_to(piece.before));
+            self.push(piece.payload);
+        }
+        self.scratch.extend_from_slice(&other.scratch);
+        other.scratch.clear();
+        other.queued = 0;
+        other.scratch_before_queue_end = 0;
+    }
+
     /// Takes the first contiguous run of bytes as an owned value, for I/O that needs to own what it writes.
     ///
     /// What the system did not write is put back with [`untake_segment`](Self::untake_segment).
@@ -287,7 +306,7 @@ mod tests {
                     })
                     .collect();
                 let take = rng.below(out.len() as u64 + 1) as usize;
-                match rng.below(6) {
+                match rng.below(7) {
                     0 => {
                         out.put_slice(&fresh);
                         model.extend(&fresh);
@@ -299,6 +318,15 @@ mod tests {
                     2 => {
                         out.scratch().extend_from_slice(&fresh);
                         model.extend(&fresh);
+                    }
+                    6 => {
+                        let mut other = SendBuf::new();
+                        other.put_slice(&fresh);
+                        other.push(Bytes::from(fresh.clone()));
+                        other.put_slice(&fresh);
+                        out.append(&mut other);
+                        assert!(other.is_empty());
+                        model.extend(fresh.repeat(3));
                     }
                     3 => {
                         out.advance(take);
