@@ -9,6 +9,7 @@
 //! This crate knows no executor.
 
 pub mod datagram;
+pub mod drive;
 mod endpoint;
 mod read;
 mod runtime;
