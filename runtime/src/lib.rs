@@ -11,12 +11,18 @@
 pub mod datagram;
 pub mod drive;
 mod endpoint;
+mod maybe_tls;
 mod read;
 mod runtime;
+pub mod task;
+pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 
 pub use datagram::{DatagramSocket, RecvBatch, SendBatch};
 pub use endpoint::Endpoint;
+pub use maybe_tls::MaybeTls;
 pub use read::read_with;
 pub use runtime::{BoxFuture, Runtime, Spawn, Timer};
 pub use transport::{Listener, Transport, write_with};

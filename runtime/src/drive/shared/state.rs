@@ -363,35 +363,42 @@ impl<P: RequestProtocol> State<P> {
         if self.earliest_deadline.is_none_or(|at| at > now) {
             return;
         }
+        // One walk over all slots finds those that expired and the next deadline. It happens when a deadline was reached, not per
+        // call, and then twice in a row only if calls have deadlines that close.
         self.earliest_deadline = None;
-        let mut expired_waiting = false;
-        for index in 0..self.slots.len() {
-            let slot = &mut self.slots[index];
-            let Some(deadline) = slot.deadline else { continue };
-            let (waiting, in_flight) = match slot.phase {
-                Phase::Waiting(_) => (true, false),
-                Phase::InFlight => (false, true),
-                _ => continue,
+        let (mut expired_waiting, mut expired_in_flight) = (false, false);
+        for slot in &mut self.slots {
+            let (Some(deadline), Phase::Waiting(_) | Phase::InFlight) = (slot.deadline, &slot.phase) else {
+                continue;
             };
             if deadline > now {
                 self.earliest_deadline = Some(self.earliest_deadline.map_or(deadline, |at| at.min(deadline)));
                 continue;
             }
-            expired_waiting |= waiting;
-            let mut progress = Progress::NotSent;
-            if in_flight {
-                let old = SlotId { index: index as u32, generation: slot.generation };
-                progress = self.machine.progress(old.token());
-                self.machine.cancel(old.token());
-            }
-            let slot = &mut self.slots[index];
-            slot.phase = Phase::Failed(CallError::TimedOut { progress });
+            let in_flight = matches!(slot.phase, Phase::InFlight);
+            expired_in_flight |= in_flight;
+            expired_waiting |= !in_flight;
+            slot.phase = Phase::Failed(CallError::TimedOut { progress: Progress::NotSent });
             slot.answers = Answers::None;
             wakers.extend(slot.waker.take());
         }
         if expired_waiting {
             let slots = &self.slots;
             self.waiting.retain(|index| matches!(slots[*index as usize].phase, Phase::Waiting(_)));
+        }
+        if expired_in_flight {
+            let mut cancelled = Vec::new();
+            for (token, how_far) in self.machine.unanswered() {
+                if let Some(Phase::Failed(CallError::TimedOut { progress })) =
+                    phase_of(&mut self.slots, token)
+                {
+                    *progress = how_far;
+                    cancelled.push(token);
+                }
+            }
+            for token in cancelled {
+                self.machine.cancel(token);
+            }
         }
     }
 
@@ -401,18 +408,19 @@ impl<P: RequestProtocol> State<P> {
             return;
         }
         let cause = cause.map(Arc::new);
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            let progress = match slot.phase {
-                Phase::Waiting(_) => Progress::NotSent,
-                Phase::InFlight => {
-                    let id = SlotId { index: index as u32, generation: slot.generation };
-                    self.machine.progress(id.token())
-                }
-                _ => continue,
-            };
-            slot.phase = Phase::Failed(CallError::Closed { progress, cause: cause.clone() });
-            slot.answers = Answers::None;
-            wakers.extend(slot.waker.take());
+        for slot in &mut self.slots {
+            if matches!(slot.phase, Phase::Waiting(_) | Phase::InFlight) {
+                slot.phase =
+                    Phase::Failed(CallError::Closed { progress: Progress::NotSent, cause: cause.clone() });
+                slot.answers = Answers::None;
+                wakers.extend(slot.waker.take());
+            }
+        }
+        for (token, how_far) in self.machine.unanswered() {
+            if let Some(Phase::Failed(CallError::Closed { progress, .. })) = phase_of(&mut self.slots, token)
+            {
+                *progress = how_far;
+            }
         }
         self.waiting.clear();
         self.outcome = Some(Over(cause));
@@ -444,6 +452,13 @@ impl<P: RequestProtocol> State<P> {
         slot.answers = Answers::None;
         self.free.push(index);
     }
+}
+
+/// The phase of the slot that `token` names, if it still does.
+fn phase_of<P: RequestProtocol>(slots: &mut [Slot<P>], token: Token) -> Option<&mut Phase<P>> {
+    let id = SlotId::of(token);
+    let slot = slots.get_mut(id.index as usize)?;
+    (slot.generation == id.generation).then_some(&mut slot.phase)
 }
 
 /// The connection is over, and why: `None` is a good end.
