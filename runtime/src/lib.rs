@@ -13,7 +13,10 @@ pub mod drive;
 mod endpoint;
 mod maybe_tls;
 mod read;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod runtime;
+pub mod server;
 pub mod task;
 pub mod time;
 #[cfg(feature = "tls")]
