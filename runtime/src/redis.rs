@@ -8,6 +8,7 @@ mod client;
 mod error;
 #[cfg(feature = "redis-memory")]
 mod server;
+mod url;
 
 pub use builder::Builder;
 pub use client::{Batch, Client, Query};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use glowplug_redis::{ClientConfig, ClientConnection, Event};
 
+use super::url::{Target, Url};
 use super::{Client, ConnectError, Connection, Drive, Stream};
 use crate::drive::shared::Config;
 use crate::time::within;
@@ -71,7 +72,7 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn connect(self, url: &str) -> Result<Client<R>, ConnectError> {
-        let url = glowplug_redis::Url::parse(url).map_err(|error| ConnectError::Url(error.into()))?;
+        let url = Url::parse(url).map_err(|error| ConnectError::Url(error.into()))?;
         let mut phase = "resolved the name";
         let (runtime, timeout) = (self.runtime.clone(), self.connect_timeout);
         match within(&runtime, timeout, self.connect_in_phases(&url, &mut phase)).await {
@@ -82,17 +83,17 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
 
     async fn connect_in_phases(
         mut self,
-        url: &glowplug_redis::Url,
+        url: &Url,
         phase: &mut &'static str,
     ) -> Result<Client<R>, ConnectError> {
         self.machine = url.apply(self.machine);
         let stream = match url.target() {
-            glowplug_redis::Target::Unix(path) => {
+            Target::Unix(path) => {
                 *phase = "connected";
                 let endpoint = Endpoint::Unix(path.into());
                 MaybeTls::Plain(self.runtime.connect(&endpoint).await.map_err(ConnectError::Connect)?)
             }
-            glowplug_redis::Target::Tcp { host, port, tls } => {
+            Target::Tcp { host, port, tls } => {
                 let stream = self.connect_tcp(host, *port, phase).await?;
                 if *tls { self.start_tls(stream, host, phase).await? } else { MaybeTls::Plain(stream) }
             }
@@ -166,6 +167,9 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
 
 impl<R: Runtime> fmt::Debug for Builder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("machine", &self.machine).field("calls", &self.shared).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("machine", &self.machine)
+            .field("calls", &self.shared)
+            .finish_non_exhaustive()
     }
 }

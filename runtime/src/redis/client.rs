@@ -42,12 +42,12 @@ impl<R: Runtime> Client<R> {
         Self { connection }
     }
 
-    /// Sends one command, typed or not, and converts the answer.
+    /// Sends one typed command and converts the answer.
     ///
     /// Nothing is sent before the first poll. Dropped later, the command may still be applied; its answer is thrown away and nobody
     /// else's shifts.
-    pub fn run<T>(&self, command: impl Into<Typed<T>>) -> Query<'_, T, R> {
-        let (command, answers) = command.into().into_parts();
+    pub fn run<T>(&self, command: Typed<T>) -> Query<'_, T, R> {
+        let (command, answers) = command.into_parts();
         Query { call: self.connection.call(Request::from(command)), answers }
     }
 

@@ -13,11 +13,17 @@ pub type Serving<R> = Guarded<Serve<memory::Connection, <R as Runtime>::Stream, 
 ///
 /// The store outlives the server; serve it again, or on several runtimes at once. Dropping the future closes the listener;
 /// connections run on.
-pub async fn serve_memory<R: Runtime + Spawn<Serving<R>>>(runtime: R, server: Server<R>, store: memory::Handle) {
+pub async fn serve_memory<R: Runtime + Spawn<Serving<R>>>(
+    runtime: R,
+    server: Server<R>,
+    store: memory::Handle,
+) {
     server
         .run(|accepted| {
             let machine = memory::Connection::new(runtime.now(), &store);
-            Serve::new(runtime.clone(), accepted.stream, machine, Some(accepted.stopping), |_, event| match event {})
+            Serve::new(runtime.clone(), accepted.stream, machine, Some(accepted.stopping), |_, event| {
+                match event {}
+            })
         })
         .await;
 }
