@@ -120,7 +120,7 @@ impl glowplug_runtime::Listener for Listener {
                         return Poll::Ready(Ok((Stream::Tcp(Async::new(stream)?), Endpoint::Tcp(peer))));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        ready!(listener.poll_readable(cx))?
+                        ready!(listener.poll_readable(cx))?;
                     }
                     Err(error) => return Poll::Ready(Err(error)),
                 }
@@ -133,7 +133,7 @@ impl glowplug_runtime::Listener for Listener {
                         return Poll::Ready(Ok((Stream::Unix(Async::new(stream)?), Endpoint::Unix(path))));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        ready!(listener.poll_readable(cx))?
+                        ready!(listener.poll_readable(cx))?;
                     }
                     Err(error) => return Poll::Ready(Err(error)),
                 }

@@ -9,13 +9,23 @@
 //! This crate knows no executor.
 
 pub mod datagram;
+pub mod drive;
 mod endpoint;
+mod maybe_tls;
 mod read;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod runtime;
+pub mod server;
+pub mod task;
+pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 
 pub use datagram::{DatagramSocket, RecvBatch, SendBatch};
 pub use endpoint::Endpoint;
+pub use maybe_tls::MaybeTls;
 pub use read::read_with;
 pub use runtime::{BoxFuture, Runtime, Spawn, Timer};
 pub use transport::{Listener, Transport, write_with};
