@@ -67,3 +67,5 @@ pub use simulation::{Simulation, Usage, seeds};
 pub use stream::{Connecting, Listener, Stream};
 pub use task::Task;
 pub use timer::{Resolving, Sleep, Timer};
+
+glowplug_runtime::plug!(crate::Sim);

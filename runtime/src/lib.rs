@@ -12,6 +12,7 @@ pub mod datagram;
 pub mod drive;
 mod endpoint;
 mod maybe_tls;
+mod plug;
 mod read;
 #[cfg(feature = "redis")]
 pub mod redis;
