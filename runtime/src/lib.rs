@@ -8,6 +8,8 @@
 //!
 //! This crate knows no executor.
 
+pub mod blocking;
+pub mod bridge;
 pub mod datagram;
 pub mod drive;
 mod endpoint;

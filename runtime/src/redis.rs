@@ -3,6 +3,7 @@
 //! One connection serves any number of callers: clone the [`Client`], or share a reference. Commands are values of
 //! [`glowplug_redis`]; here they are only sent.
 
+pub mod blocking;
 mod builder;
 mod client;
 mod error;
