@@ -7,13 +7,13 @@
 //! - [`commands`] makes typed commands: [`Typed`] values that know what they are answered with, by [`FromReply`].
 //! - [`ServerConnection`] is the server's end: commands in, replies out.
 //! - [`wire`] is the codec alone.
-
+//! - `memory` (a feature) is a server that lives in memory: a test double that needs no install.
 //!
 //! A blocking client on nothing but `std::net::TcpStream` takes twenty lines: see `examples/blocking.rs`.
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "memory"))]
 extern crate std;
 
 mod client;
@@ -24,6 +24,8 @@ mod error;
 mod event;
 mod from_reply;
 mod handshake;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod pubsub;
 mod request;
 mod server;
