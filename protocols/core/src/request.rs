@@ -18,7 +18,7 @@ pub struct Token(pub u64);
 ///
 /// - A request may be submitted as soon as the machine exists: it waits inside until the handshake is done.
 /// - A cancelled request keeps its place: its answer is read and thrown away, so nobody else's answer shifts.
-/// - When the connection ends, [`progress`](Self::progress) says of each request without a last answer how far it got.
+/// - When the connection ends, [`unanswered`](Self::unanswered) says of each request without a last answer how far it got.
 pub trait RequestProtocol: StreamProtocol {
     /// What is asked. One request may have several answers (a pipeline, a stream).
     type Request;
@@ -39,9 +39,16 @@ pub trait RequestProtocol: StreamProtocol {
     /// forgotten altogether.
     fn cancel(&mut self, token: Token);
 
-    /// How far the request `token` got. Stays answerable after an error, until the machine is dropped; a token that
-    /// is not in flight is [`Progress::NotSent`].
-    fn progress(&self, token: Token) -> Progress;
+    /// Every request that still waits for its last answer, and how far it got. Stays answerable after an error, until the
+    /// machine is dropped. Linear in the number of requests; the order is the machine's own.
+    fn unanswered(&self) -> impl Iterator<Item = (Token, Progress)>;
+
+    /// How far the request `token` got; a token that is not in flight is [`Progress::NotSent`].
+    fn progress(&self, token: Token) -> Progress {
+        self.unanswered()
+            .find(|(known, _)| *known == token)
+            .map_or(Progress::NotSent, |(_, progress)| progress)
+    }
 
     /// Requests that were submitted and still wait for their last answer, cancelled ones included.
     fn in_flight(&self) -> usize;

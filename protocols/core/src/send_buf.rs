@@ -113,6 +113,14 @@ impl SendBuf {
         &mut self.scratch
     }
 
+    /// Drops everything: for output that can never be written any more.
+    pub fn clear(&mut self) {
+        self.scratch.clear();
+        self.queue.clear();
+        self.scratch_before_queue_end = 0;
+        self.queued = 0;
+    }
+
     /// Moves everything in `other` behind what is here. Into an empty buffer this is a swap: no byte is copied.
     pub fn append(&mut self, other: &mut Self) {
         if self.is_empty() {

@@ -1,0 +1,154 @@
+//! Byte streams.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use glowplug_core::SendBuf;
+use glowplug_runtime::{Endpoint, Transport, read_with, write_with};
+use smol::Async;
+
+/// A TCP or Unix stream on async-io's reactor.
+///
+/// It wraps the standard library's sockets and not smol's own, whose reads box a future each time they have to wait and whose
+/// `close` does not half-close.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Tcp(Async<TcpStream>),
+    /// A Unix socket.
+    #[cfg(unix)]
+    Unix(Async<UnixStream>),
+}
+
+/// Does the same on whichever stream it is.
+macro_rules! either {
+    ($self:ident, $stream:ident => $body:expr) => {
+        match $self {
+            Stream::Tcp($stream) => $body,
+            #[cfg(unix)]
+            Stream::Unix($stream) => $body,
+        }
+    };
+}
+
+impl Stream {
+    pub(crate) async fn connect(to: Endpoint) -> io::Result<Self> {
+        match to {
+            Endpoint::Tcp(addr) => {
+                let stream = Async::<TcpStream>::connect(addr).await?;
+                stream.get_ref().set_nodelay(true)?;
+                Ok(Self::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Endpoint::Unix(path) => Ok(Self::Unix(Async::<UnixStream>::connect(path).await?)),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl Transport for Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        either!(self, stream => loop {
+            // The I/O first, the reactor only when there is nothing: most reads that are asked for find data.
+            match read_with(buf, |landing| Poll::Ready(stream.get_ref().read(landing))) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => return result,
+            }
+            ready!(stream.poll_readable(cx))?;
+        })
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut SendBuf) -> Poll<io::Result<usize>> {
+        either!(self, stream => loop {
+            let result = write_with(out, |slices| Poll::Ready(match slices {
+                [one] => stream.get_ref().write(one),
+                many => stream.get_ref().write_vectored(many),
+            }));
+            match result {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => return result,
+            }
+            ready!(stream.poll_writable(cx))?;
+        })
+    }
+
+    fn poll_shutdown(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match either!(self, stream => stream.get_ref().shutdown(Shutdown::Write)) {
+            // The peer reset the connection in the meantime, or it was shut down before: nothing is left to tell.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        })
+    }
+}
+
+/// A listening TCP or Unix socket on async-io's reactor.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(Async<TcpListener>),
+    /// A Unix socket.
+    #[cfg(unix)]
+    Unix(Async<UnixListener>),
+}
+
+impl Listener {
+    pub(crate) fn bind(at: &Endpoint) -> io::Result<Self> {
+        match at {
+            Endpoint::Tcp(addr) => Ok(Self::Tcp(Async::<TcpListener>::bind(*addr)?)),
+            #[cfg(unix)]
+            Endpoint::Unix(path) => Ok(Self::Unix(Async::<UnixListener>::bind(path)?)),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl glowplug_runtime::Listener for Listener {
+    type Stream = Stream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Endpoint)>> {
+        match self {
+            Self::Tcp(listener) => loop {
+                match listener.get_ref().accept() {
+                    Ok((stream, peer)) => {
+                        stream.set_nodelay(true)?;
+                        return Poll::Ready(Ok((Stream::Tcp(Async::new(stream)?), Endpoint::Tcp(peer))));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        ready!(listener.poll_readable(cx))?;
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            },
+            #[cfg(unix)]
+            Self::Unix(listener) => loop {
+                match listener.get_ref().accept() {
+                    Ok((stream, peer)) => {
+                        let path = peer.as_pathname().map(Into::into).unwrap_or_default();
+                        return Poll::Ready(Ok((Stream::Unix(Async::new(stream)?), Endpoint::Unix(path))));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        ready!(listener.poll_readable(cx))?;
+                    }
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            },
+        }
+    }
+
+    fn local_endpoint(&self) -> io::Result<Endpoint> {
+        match self {
+            Self::Tcp(listener) => Ok(Endpoint::Tcp(listener.get_ref().local_addr()?)),
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let addr = listener.get_ref().local_addr()?;
+                Ok(Endpoint::Unix(addr.as_pathname().map(Into::into).unwrap_or_default()))
+            }
+        }
+    }
+}

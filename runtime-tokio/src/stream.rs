@@ -1,0 +1,123 @@
+//! Byte streams.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use glowplug_core::SendBuf;
+use glowplug_runtime::{Endpoint, Transport, read_with, write_with};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+
+/// A TCP or Unix stream on tokio's reactor.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// Does the same on whichever stream it is.
+macro_rules! either {
+    ($self:ident, $stream:ident => $body:expr) => {
+        match $self {
+            Stream::Tcp($stream) => $body,
+            #[cfg(unix)]
+            Stream::Unix($stream) => $body,
+        }
+    };
+}
+
+impl Stream {
+    pub(crate) async fn connect(to: Endpoint) -> io::Result<Self> {
+        match to {
+            Endpoint::Tcp(addr) => {
+                let stream = TcpStream::connect(addr).await?;
+                stream.set_nodelay(true)?;
+                Ok(Self::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Endpoint::Unix(path) => Ok(Self::Unix(UnixStream::connect(path).await?)),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl Transport for Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        // By `AsyncRead`, because only it clears the readiness on a short read; `try_read` costs one more call each time.
+        either!(self, stream => read_with(buf, |landing| {
+            let mut landing = ReadBuf::new(landing);
+            ready!(Pin::new(stream).poll_read(cx, &mut landing))?;
+            Poll::Ready(Ok(landing.filled().len()))
+        }))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut SendBuf) -> Poll<io::Result<usize>> {
+        either!(self, stream => write_with(out, |slices| match slices {
+            [one] => Pin::new(stream).poll_write(cx, one),
+            many => Pin::new(stream).poll_write_vectored(cx, many),
+        }))
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // tokio shuts down the write half only, which is what is asked for.
+        either!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+/// A listening TCP or Unix socket on tokio's reactor.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket.
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    pub(crate) async fn bind(at: Endpoint) -> io::Result<Self> {
+        match at {
+            Endpoint::Tcp(addr) => Ok(Self::Tcp(TcpListener::bind(addr).await?)),
+            #[cfg(unix)]
+            Endpoint::Unix(path) => Ok(Self::Unix(UnixListener::bind(path)?)),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl glowplug_runtime::Listener for Listener {
+    type Stream = Stream;
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Endpoint)>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = ready!(listener.poll_accept(cx))?;
+                stream.set_nodelay(true)?;
+                Poll::Ready(Ok((Stream::Tcp(stream), Endpoint::Tcp(peer))))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let (stream, peer) = ready!(listener.poll_accept(cx))?;
+                let path = peer.as_pathname().map(Into::into).unwrap_or_default();
+                Poll::Ready(Ok((Stream::Unix(stream), Endpoint::Unix(path))))
+            }
+        }
+    }
+
+    fn local_endpoint(&self) -> io::Result<Endpoint> {
+        match self {
+            Self::Tcp(listener) => Ok(Endpoint::Tcp(listener.local_addr()?)),
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                Ok(Endpoint::Unix(listener.local_addr()?.as_pathname().map(Into::into).unwrap_or_default()))
+            }
+        }
+    }
+}

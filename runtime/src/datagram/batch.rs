@@ -1,0 +1,160 @@
+//! Batches of datagrams on their way in and out.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use glowplug_core::{DatagramProtocol, Ecn, Instant, Path, Transmit};
+
+/// How many datagrams one system call moves at most, unless a batch says otherwise.
+const DEFAULT_BATCH: usize = 64;
+
+/// How many bytes a batch lets gather for sending before it is full.
+const SEND_BYTES: usize = 256 * 1024;
+
+/// Payloads are cut from shared arenas of this size: one allocation for many small datagrams.
+const ARENA: usize = 64 * 1024;
+
+/// One datagram that came in.
+#[derive(Debug)]
+pub struct Datagram {
+    /// Where from, and over which of our addresses where the system says so.
+    pub path: Path,
+    /// The whole payload; may be empty. It may share its allocation with its neighbours: keep it by
+    /// [`glowplug_core::keep`].
+    pub payload: BytesMut,
+    /// The congestion mark of its IP header, where the system tells it.
+    pub ecn: Option<Ecn>,
+}
+
+/// Datagrams that came in, in order.
+#[derive(Debug)]
+pub struct RecvBatch {
+    datagrams: VecDeque<Datagram>,
+    arena: BytesMut,
+    capacity: usize,
+}
+
+impl RecvBatch {
+    /// A batch of up to 64 datagrams.
+    pub fn new() -> Self {
+        Self::with_capacity(DEFAULT_BATCH)
+    }
+
+    /// A batch of up to `capacity` datagrams (at least 1).
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { datagrams: VecDeque::new(), arena: BytesMut::new(), capacity: capacity.max(1) }
+    }
+
+    /// How many more datagrams fit.
+    pub fn room(&self) -> usize {
+        self.capacity - self.datagrams.len().min(self.capacity)
+    }
+
+    /// Datagrams that wait to be taken.
+    pub fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// True when every datagram was taken.
+    pub fn is_empty(&self) -> bool {
+        self.datagrams.is_empty()
+    }
+
+    /// Adds a copy of one datagram: what a socket does.
+    pub fn push(&mut self, path: Path, payload: &[u8], ecn: Option<Ecn>) {
+        if self.arena.capacity() - self.arena.len() < payload.len() {
+            // Reclaims the old arena where nobody holds a piece of it any more.
+            self.arena.reserve(payload.len().max(ARENA));
+        }
+        self.arena.extend_from_slice(payload);
+        self.datagrams.push_back(Datagram { path, payload: self.arena.split(), ecn });
+    }
+
+    /// Takes the oldest datagram.
+    pub fn pop(&mut self) -> Option<Datagram> {
+        self.datagrams.pop_front()
+    }
+}
+
+impl Default for RecvBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Datagrams to send, in order.
+#[derive(Debug)]
+pub struct SendBatch {
+    transmits: VecDeque<Transmit>,
+    payloads: BytesMut,
+    capacity: usize,
+}
+
+impl SendBatch {
+    /// A batch of up to 64 transmits.
+    pub fn new() -> Self {
+        Self::with_capacity(DEFAULT_BATCH)
+    }
+
+    /// A batch of up to `capacity` transmits (at least 1).
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { transmits: VecDeque::new(), payloads: BytesMut::new(), capacity: capacity.max(1) }
+    }
+
+    /// Transmits that wait to be sent.
+    pub fn len(&self) -> usize {
+        self.transmits.len()
+    }
+
+    /// True when everything was sent.
+    pub fn is_empty(&self) -> bool {
+        self.transmits.is_empty()
+    }
+
+    /// True when no more should be added before something was sent.
+    pub fn is_full(&self) -> bool {
+        self.transmits.len() >= self.capacity || self.payloads.len() >= SEND_BYTES
+    }
+
+    /// Takes what `protocol` wants sent until it has no more or the batch is full.
+    pub fn fill<P: DatagramProtocol>(&mut self, now: Instant, protocol: &mut P) {
+        while !self.is_full() {
+            let before = self.payloads.len();
+            let Some(transmit) = protocol.poll_transmit(now, &mut self.payloads) else { return };
+            debug_assert_eq!(
+                self.payloads.len() - before,
+                transmit.len,
+                "a transmit says how much it appended"
+            );
+            self.transmits.push_back(Transmit { len: self.payloads.len() - before, ..transmit });
+        }
+    }
+
+    /// Adds one datagram.
+    pub fn push(&mut self, path: Path, payload: &[u8]) {
+        self.payloads.extend_from_slice(payload);
+        self.transmits.push_back(Transmit::new(path, payload.len()));
+    }
+
+    /// The transmits with their payloads, oldest first: what a socket sends.
+    pub fn iter(&self) -> impl Iterator<Item = (&Transmit, &[u8])> {
+        let mut rest = &self.payloads[..];
+        self.transmits.iter().map(move |transmit| {
+            let (payload, tail) = rest.split_at(transmit.len);
+            rest = tail;
+            (transmit, payload)
+        })
+    }
+
+    /// Drops the `count` oldest transmits: what a socket does once they are sent.
+    pub fn sent(&mut self, count: usize) {
+        let bytes: usize = self.transmits.drain(..count).map(|transmit| transmit.len).sum();
+        let _ = self.payloads.split_to(bytes);
+    }
+}
+
+impl Default for SendBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}

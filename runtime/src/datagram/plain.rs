@@ -1,0 +1,53 @@
+//! One datagram per system call, for systems without batches.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use glowplug_core::Path;
+
+use super::{RecvBatch, SendBatch};
+
+/// The largest payload a datagram can have, rounded up.
+const LARGEST: usize = 64 * 1024;
+
+/// Receives what is there into `batch` without waiting. `local` is what the socket is bound to.
+pub fn recv(socket: &impl AsRef<UdpSocket>, local: SocketAddr, batch: &mut RecvBatch) -> io::Result<usize> {
+    let _ = local;
+    let mut landing = vec![0; LARGEST];
+    let mut received = 0;
+    while batch.room() > 0 {
+        match socket.as_ref().recv_from(&mut landing) {
+            Ok((len, from)) => batch.push(Path::to(from), &landing[..len], None),
+            Err(_) if received > 0 => break,
+            Err(error) => return Err(error),
+        }
+        received += 1;
+    }
+    Ok(received)
+}
+
+/// Sends from the front of `batch` without waiting and says how many transmits went.
+pub fn send(socket: &impl AsRef<UdpSocket>, batch: &mut SendBatch) -> io::Result<usize> {
+    let mut sent = 0;
+    while let Some((transmit, payload)) = batch.iter().next() {
+        let size = transmit.segment_size.unwrap_or(payload.len()).max(1);
+        let mut result = Ok(0);
+        if payload.is_empty() {
+            result = socket.as_ref().send_to(payload, transmit.path.remote);
+        }
+        for chunk in payload.chunks(size) {
+            result = socket.as_ref().send_to(chunk, transmit.path.remote);
+        }
+        match result {
+            Ok(_) => batch.sent(1),
+            Err(_) if sent > 0 => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+            Err(error) => {
+                batch.sent(1);
+                return Err(error);
+            }
+        }
+        sent += 1;
+    }
+    Ok(sent)
+}

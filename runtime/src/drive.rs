@@ -1,0 +1,19 @@
+//! The drivers: what feeds a protocol machine from a transport.
+//!
+//! - [`Exclusive`]: one caller drives one connection. No task, no lock; the caller's own polls move the bytes.
+//! - [`shared`]: many callers share one connection, and a task drives it.
+//!
+//! Both run the canonical loop of [`glowplug_core::StreamProtocol`] over a [`Pump`]. A turn of the machine is pure; I/O never
+//! happens under a lock.
+
+pub(crate) mod deadline;
+mod error;
+mod exclusive;
+mod pump;
+mod server;
+pub mod shared;
+
+pub use error::DriverError;
+pub use exclusive::{Exclusive, NextEvent, Parts};
+pub use pump::Pump;
+pub use server::Serve;

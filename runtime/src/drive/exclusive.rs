@@ -1,0 +1,194 @@
+//! The exclusive driver: the caller drives.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use glowplug_core::{ReadInterest, StreamProtocol, WriteInterest};
+
+use super::deadline::Deadline;
+use super::{DriverError, Pump};
+use crate::{Runtime, Transport};
+
+/// How many reads one poll makes before it lets other tasks run.
+const READS_PER_POLL: u32 = 32;
+
+/// One machine on one transport, driven by whoever asks for the next event.
+///
+/// There is no task and no lock. Nothing moves unless [`next_event`](Self::next_event) (or
+/// [`poll_event`](Self::poll_event)) is polled: keep polling it for as long as the connection matters.
+pub struct Exclusive<P, T, R: Runtime> {
+    machine: P,
+    pump: Pump<T>,
+    deadline: Deadline<R::Timer>,
+    runtime: R,
+    over: bool,
+}
+
+/// What is left when a connection is taken out of its driver.
+#[derive(Debug)]
+pub struct Parts<P, T> {
+    /// The machine.
+    pub machine: P,
+    /// The transport.
+    pub transport: T,
+    /// What came in and the machine did not consume: the beginning of the next protocol.
+    pub input: BytesMut,
+    /// What the machine wanted sent and the transport had not taken yet.
+    pub unsent: Bytes,
+}
+
+impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
+    /// Puts `machine` on `transport`.
+    pub fn new(runtime: R, transport: T, machine: P) -> Self {
+        Self::with_input(runtime, transport, machine, BytesMut::new())
+    }
+
+    /// Puts `machine` on `transport`, where another protocol already read `input`.
+    pub fn with_input(runtime: R, transport: T, machine: P, input: BytesMut) -> Self {
+        let deadline = Deadline::new(runtime.timer());
+        Self { machine, pump: Pump::new(transport, input), deadline, runtime, over: false }
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &P {
+        &self.machine
+    }
+
+    /// The machine, to act on. What it wants sent goes out with the next poll.
+    pub fn machine_mut(&mut self) -> &mut P {
+        &mut self.machine
+    }
+
+    /// The runtime this connection runs on.
+    pub fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    /// Takes everything apart, for an upgrade to another protocol.
+    pub fn into_parts(self) -> Parts<P, T> {
+        let (transport, input, mut output) = self.pump.into_parts();
+        Parts { machine: self.machine, transport, input, unsent: output.take_all() }
+    }
+
+    /// Drives the connection until the machine has an event. `Ok(None)` is the end in good order; after it, and after an
+    /// error, `Ok(None)` comes again.
+    ///
+    /// Dropping the future loses nothing: call again.
+    pub fn next_event(&mut self) -> NextEvent<'_, P, T, R> {
+        NextEvent { driver: self }
+    }
+
+    /// [`next_event`](Self::next_event) as a poll function.
+    pub fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<P::Event>, DriverError<P::Error>>> {
+        if self.over {
+            return Poll::Ready(Ok(None));
+        }
+        for _ in 0..READS_PER_POLL {
+            let now = self.runtime.now();
+            if self.deadline.is_due(now) {
+                self.machine.handle_timeout(now);
+            }
+            match self.machine.poll_event(now, &mut self.pump.input) {
+                Ok(Some(event)) => return Poll::Ready(Ok(Some(event))),
+                Ok(None) => {}
+                Err(error) => {
+                    // The goodbye goes out as far as the transport takes it at once: a peer that does not read must not
+                    // keep the error from its reader.
+                    self.machine.poll_transmit(now, &mut self.pump.output);
+                    if self.pump.poll_write_out(cx).is_ready() {
+                        let _ = self.pump.poll_shutdown(cx);
+                    }
+                    self.over = true;
+                    return Poll::Ready(Err(DriverError::Protocol(error)));
+                }
+            }
+            self.machine.poll_transmit(now, &mut self.pump.output);
+            let (had_room, had_output) = (self.pump.output.has_room(), !self.pump.output.is_empty());
+            let written = self.pump.poll_write_out(cx).is_ready();
+            if written && (!had_room || had_output && !self.machine.interest().read.wants()) {
+                // The machine may have more to send, or may go on now that its output is gone.
+                continue;
+            }
+            let interest = self.machine.interest();
+            if written && interest.write == WriteInterest::Closed {
+                let shut = self.pump.poll_shutdown(cx).is_ready();
+                if shut && interest.read == ReadInterest::Closed {
+                    self.over = true;
+                    return Poll::Ready(Ok(None));
+                }
+            }
+            if self.pump.write_failed() && (self.pump.eof || !interest.read.wants()) {
+                self.over = true;
+                return Poll::Ready(match self.pump.take_write_error() {
+                    Some(error) => Err(error.into()),
+                    None => Ok(None),
+                });
+            }
+            if interest.read.wants() && !self.pump.eof {
+                match self.pump.poll_read(cx) {
+                    Poll::Ready(Ok(0)) => {
+                        self.machine.handle_eof(self.runtime.now());
+                        continue;
+                    }
+                    Poll::Ready(Ok(_)) => continue,
+                    Poll::Ready(Err(error)) => {
+                        self.over = true;
+                        return Poll::Ready(Err(self.pump.take_write_error().unwrap_or(error).into()));
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            self.deadline.set(self.machine.poll_timeout());
+            if self.deadline.poll(cx, now).is_pending() {
+                self.pump.release_memory();
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Asks the machine to finish and drives it to its end; events on the way are dropped.
+    ///
+    /// Dropping the future loses nothing: call again.
+    pub async fn finish(&mut self) -> Result<(), DriverError<P::Error>> {
+        self.machine.close(self.runtime.now());
+        while self.next_event().await?.is_some() {}
+        Ok(())
+    }
+}
+
+/// The future of [`Exclusive::next_event`].
+#[must_use = "a connection moves only while it is polled"]
+pub struct NextEvent<'d, P, T, R: Runtime> {
+    driver: &'d mut Exclusive<P, T, R>,
+}
+
+impl<P: StreamProtocol, T: Transport, R: Runtime> Future for NextEvent<'_, P, T, R> {
+    type Output = Result<Option<P::Event>, DriverError<P::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.driver.poll_event(cx)
+    }
+}
+
+impl<P: fmt::Debug, T, R: Runtime> fmt::Debug for Exclusive<P, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exclusive")
+            .field("machine", &self.machine)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P, T, R: Runtime> fmt::Debug for NextEvent<'_, P, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextEvent").finish_non_exhaustive()
+    }
+}

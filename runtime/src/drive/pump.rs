@@ -1,0 +1,123 @@
+//! A transport and its two buffers.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use glowplug_core::SendBuf;
+
+use crate::Transport;
+
+/// A transport with the two buffers that a machine borrows, and the state of its two halves.
+#[derive(Debug)]
+pub struct Pump<T> {
+    transport: T,
+    /// What came and was not consumed yet.
+    pub(super) input: BytesMut,
+    /// What the machine wants sent and the transport has not taken yet.
+    pub(super) output: SendBuf,
+    /// Bytes were handed to a transport that may keep them until it is flushed.
+    unflushed: bool,
+    /// The peer has finished sending.
+    pub(super) eof: bool,
+    write_half: WriteHalf,
+}
+
+#[derive(Debug)]
+enum WriteHalf {
+    Open,
+    /// Shut down by us, in good order.
+    Shut,
+    /// The transport takes no more. What the peer sent before may still wait to be read, so this is not yet the end.
+    Failed(Option<io::Error>),
+}
+
+impl<T: Transport> Pump<T> {
+    /// A pump that starts with what another protocol on the same transport left over.
+    pub fn new(transport: T, input: BytesMut) -> Self {
+        Self {
+            transport,
+            input,
+            output: SendBuf::new(),
+            unflushed: false,
+            eof: false,
+            write_half: WriteHalf::Open,
+        }
+    }
+
+    /// Writes until the output is empty and flushed. A write that fails is remembered, not returned: what the peer sent
+    /// before counts, and reading finds the end by itself.
+    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !matches!(self.write_half, WriteHalf::Open) {
+            self.discard_output();
+            return Poll::Ready(());
+        }
+        match ready!(self.try_write_out(cx)) {
+            Ok(()) => {}
+            Err(error) => {
+                self.write_half = WriteHalf::Failed(Some(error));
+                self.discard_output();
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn try_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            ready!(self.transport.poll_write(cx, &mut self.output))?;
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(self.transport.poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn discard_output(&mut self) {
+        self.output.clear();
+    }
+
+    /// Tells the peer that no more will come. Failing to is the same as a failed write.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.write_half, WriteHalf::Open) {
+            self.write_half = match ready!(self.transport.poll_shutdown(cx)) {
+                Ok(()) => WriteHalf::Shut,
+                Err(error) => WriteHalf::Failed(Some(error)),
+            };
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads once; 0 is the end of the stream, which is remembered.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let n = ready!(self.transport.poll_read(cx, &mut self.input))?;
+        self.eof = n == 0;
+        Poll::Ready(Ok(n))
+    }
+
+    /// The error of a failed write, once.
+    pub(super) fn take_write_error(&mut self) -> Option<io::Error> {
+        match &mut self.write_half {
+            WriteHalf::Failed(error) => error.take(),
+            _ => None,
+        }
+    }
+
+    /// True when a write has failed.
+    pub(super) fn write_failed(&self) -> bool {
+        matches!(self.write_half, WriteHalf::Failed(_))
+    }
+
+    /// Gives the buffers' memory back while they are empty, so that a connection at rest holds none.
+    pub(super) fn release_memory(&mut self) {
+        if self.input.is_empty() && self.input.capacity() > 0 {
+            self.input = BytesMut::new();
+        }
+        self.output.release_memory();
+    }
+
+    pub(super) fn into_parts(self) -> (T, BytesMut, SendBuf) {
+        (self.transport, self.input, self.output)
+    }
+}

@@ -1,0 +1,28 @@
+//! What every executor plug shares, written once.
+//!
+//! - A *plug* (glowplug-tokio, glowplug-smol, glowplug-sim, or yours) implements [`Runtime`] and its parts:
+//!   [`Transport`], [`Listener`], [`DatagramSocket`], [`Timer`], and [`Spawn`]. It says nothing that another plug would
+//!   say too.
+//! - The *drivers* here feed protocol machines over any plug, and the *clients and servers* people call stand on them,
+//!   generic over `R: Runtime`.
+//!
+//! This crate knows no executor.
+
+pub mod datagram;
+pub mod drive;
+mod endpoint;
+mod maybe_tls;
+mod read;
+mod runtime;
+pub mod task;
+pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
+mod transport;
+
+pub use datagram::{DatagramSocket, RecvBatch, SendBatch};
+pub use endpoint::Endpoint;
+pub use maybe_tls::MaybeTls;
+pub use read::read_with;
+pub use runtime::{BoxFuture, Runtime, Spawn, Timer};
+pub use transport::{Listener, Transport, write_with};

@@ -1,0 +1,276 @@
+//! TLS over any transport, written once.
+//!
+//! rustls is itself without I/O, so one wrapper serves every executor. Certificates are verified by the operating system's roots
+//! unless the configuration says otherwise; there is no switch that turns verification off.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use glowplug_core::SendBuf;
+pub use rustls;
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
+
+use crate::{Transport, read_with};
+
+/// How a client speaks TLS. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ClientConfig(Arc<rustls::ClientConfig>);
+
+impl ClientConfig {
+    /// Servers are verified by the operating system's roots. The cryptography is ring's; for another provider or for client
+    /// certificates, make a `rustls::ClientConfig` and convert it.
+    pub fn platform() -> Result<Self, rustls::Error> {
+        use rustls_platform_verifier::BuilderVerifierExt;
+        let config = rustls::ClientConfig::builder_with_provider(ring())
+            .with_safe_default_protocol_versions()?
+            .with_platform_verifier()?
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// Servers are verified by these roots alone.
+    pub fn with_roots(
+        roots: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Result<Self, rustls::Error> {
+        let mut store = rustls::RootCertStore::empty();
+        for root in roots {
+            store.add(root)?;
+        }
+        let config = rustls::ClientConfig::builder_with_provider(ring())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// Offers these application protocols (ALPN), best first.
+    pub fn alpn(self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        let mut config = Arc::unwrap_or_clone(self.0);
+        config.alpn_protocols = protocols.into_iter().map(Into::into).collect();
+        Self(Arc::new(config))
+    }
+}
+
+impl From<Arc<rustls::ClientConfig>> for ClientConfig {
+    fn from(config: Arc<rustls::ClientConfig>) -> Self {
+        Self(config)
+    }
+}
+
+/// How a server speaks TLS. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ServerConfig(Arc<rustls::ServerConfig>);
+
+impl ServerConfig {
+    /// The server shows this chain, leaf first, and asks clients for none.
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, rustls::Error> {
+        let config = rustls::ServerConfig::builder_with_provider(ring())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)?;
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// Accepts these application protocols (ALPN), best first.
+    pub fn alpn(self, protocols: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        let mut config = Arc::unwrap_or_clone(self.0);
+        config.alpn_protocols = protocols.into_iter().map(Into::into).collect();
+        Self(Arc::new(config))
+    }
+}
+
+impl From<Arc<rustls::ServerConfig>> for ServerConfig {
+    fn from(config: Arc<rustls::ServerConfig>) -> Self {
+        Self(config)
+    }
+}
+
+/// The cryptography of ring, which the configurations here are made with.
+pub fn ring() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// The cryptography of AWS-LC, for configurations of your own.
+#[cfg(feature = "aws-lc-rs")]
+pub fn aws_lc_rs() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// A byte stream under TLS.
+pub struct Tls<T> {
+    transport: T,
+    session: rustls::Connection,
+    /// Ciphertext that came and was not processed yet.
+    incoming: BytesMut,
+    /// Ciphertext that the transport has not taken yet.
+    outgoing: SendBuf,
+    /// The peer's stream has ended below TLS.
+    eof: bool,
+}
+
+impl<T: Transport> Tls<T> {
+    /// The client's side. The handshake happens on first use, or with [`handshake`](Self::handshake).
+    pub fn client(transport: T, config: &ClientConfig, server: &str) -> io::Result<Self> {
+        let name = ServerName::try_from(server.to_owned())
+            .map_err(|error: InvalidDnsNameError| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let session = rustls::ClientConnection::new(config.0.clone(), name).map_err(io::Error::other)?;
+        Ok(Self::new(transport, session.into(), BytesMut::new()))
+    }
+
+    /// The server's side. The handshake happens on first use, or with [`handshake`](Self::handshake).
+    pub fn server(transport: T, config: &ServerConfig) -> io::Result<Self> {
+        let session = rustls::ServerConnection::new(config.0.clone()).map_err(io::Error::other)?;
+        Ok(Self::new(transport, session.into(), BytesMut::new()))
+    }
+
+    fn new(transport: T, session: rustls::Connection, incoming: BytesMut) -> Self {
+        Self { transport, session, incoming, outgoing: SendBuf::new(), eof: false }
+    }
+
+    /// Completes the handshake. Give it a deadline with [`within`](crate::time::within): a peer may stall for ever. On any error, drop
+    /// the stream; that closes the socket.
+    ///
+    /// Dropping the future loses nothing: call again.
+    pub async fn handshake(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_handshake(cx)).await
+    }
+
+    /// The application protocol that both sides agreed on (ALPN), once the handshake is done.
+    pub fn alpn_protocol(&self) -> Option<&[u8]> {
+        self.session.alpn_protocol()
+    }
+
+    /// The rustls session, for what this wrapper has no word for.
+    pub fn session(&self) -> &rustls::Connection {
+        &self.session
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.session.is_handshaking() {
+            ready!(self.poll_send(cx))?;
+            if !self.session.is_handshaking() {
+                break;
+            }
+            ready!(self.poll_receive(cx))?;
+            if self.eof && self.session.is_handshaking() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        self.poll_send(cx)
+    }
+
+    /// Hands the session's ciphertext to the transport.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            while self.session.wants_write() && self.outgoing.has_room() {
+                let mut writer = ScratchWriter(self.outgoing.scratch());
+                self.session.write_tls(&mut writer)?;
+            }
+            if self.outgoing.is_empty() {
+                return self.transport.poll_flush(cx);
+            }
+            ready!(self.transport.poll_write(cx, &mut self.outgoing))?;
+        }
+    }
+
+    /// Reads ciphertext once and lets the session process it.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.incoming.is_empty() && ready!(self.transport.poll_read(cx, &mut self.incoming))? == 0 {
+            self.eof = true;
+            self.session.read_tls(&mut io::empty())?;
+            return Poll::Ready(Ok(()));
+        }
+        while !self.incoming.is_empty() {
+            let taken = self.session.read_tls(&mut &self.incoming[..])?;
+            self.incoming.advance(taken);
+            let processed = self.session.process_new_packets();
+            if let Err(error) = processed {
+                // The alert tells the peer why, as far as the transport takes it at once.
+                let _ = self.poll_send(cx);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+            }
+            if taken == 0 {
+                // The session holds all the plaintext it will: it must be read first.
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Transport> Transport for Tls<T> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        loop {
+            let plaintext = read_with(buf, |landing| Poll::Ready(self.session.reader().read(landing)));
+            match plaintext {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            // Handshake messages and key updates have to go out whether or not anybody writes.
+            if self.session.wants_write()
+                && let Poll::Ready(Err(error)) = self.poll_send(cx)
+            {
+                return Poll::Ready(Err(error));
+            }
+            ready!(self.poll_receive(cx))?;
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut SendBuf) -> Poll<io::Result<usize>> {
+        ready!(self.poll_handshake(cx))?;
+        let mut taken = 0;
+        while !out.is_empty() {
+            let n = self.session.writer().write(out.chunk())?;
+            if n == 0 {
+                break;
+            }
+            out.advance(n);
+            taken += n;
+        }
+        // What was taken in is ours to send: a transport that is busy now is asked again by the next write or flush.
+        match self.poll_send(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending if taken == 0 => Poll::Pending,
+            _ => Poll::Ready(Ok(taken)),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_send(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.session.send_close_notify();
+        ready!(self.poll_send(cx))?;
+        self.transport.poll_shutdown(cx)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Tls<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("transport", &self.transport)
+            .field("eof", &self.eof)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lets rustls write into a `BytesMut`.
+struct ScratchWriter<'b>(&'b mut BytesMut);
+
+impl Write for ScratchWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
