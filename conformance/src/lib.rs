@@ -1,9 +1,13 @@
-//! The laws every glowplug protocol keeps, as a kit that anyone runs against their own.
+//! The laws every glowplug protocol and executor keeps, as a kit that anyone runs against their own.
 //!
 //! - [`laws`] checks a state machine, yours or ours, against the contract of [`StreamProtocol`] or
 //!   [`DatagramProtocol`]: describe it once as a [`StreamSubject`] or a [`DatagramSubject`], and one macro,
 //!   [`stream_laws!`] or [`datagram_laws!`], makes a test of every law.
 //! - [`transcript`] runs conversations that are written down as text files.
+//! - [`executor`] checks the plug of an executor, yours or ours: streams, timers, datagrams, tasks, and every future
+//!   dropped at every await.
+//! - [`runner`] runs it all and prints a matrix, JSON, and JUnit; the binary of this crate is that, on everything in this
+//!   house.
 //! - [`reference`](mod@reference) has the two smallest machines that keep every law.
 //!
 //! Whatever fails says which law was broken, by whom, on which input, where it was cut, under which seed, what the first
@@ -13,11 +17,13 @@
 //! [`DatagramProtocol`]: glowplug_core::DatagramProtocol
 
 pub mod escape;
+pub mod executor;
 mod failure;
 mod heap;
 pub mod laws;
 mod plan;
 pub mod reference;
+pub mod runner;
 pub mod transcript;
 
 pub use failure::{Failure, Verdict};
