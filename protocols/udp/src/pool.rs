@@ -13,11 +13,13 @@ pub(crate) const NIL: u32 = u32::MAX;
 pub(crate) const OVERHEAD: usize = 64;
 
 /// The bytes that `payload` counts for while it waits: what it holds, not what it shows.
+#[inline]
 pub(crate) fn charge(payload: &BytesMut) -> usize {
     payload.capacity() + OVERHEAD
 }
 
 /// Makes a payload fit to wait: short ones do not keep a long buffer.
+#[inline]
 pub(crate) fn compact(payload: BytesMut) -> BytesMut {
     if payload.len() < payload.capacity() / 4 { BytesMut::from(&payload[..]) } else { payload }
 }
@@ -62,6 +64,7 @@ impl Pool {
     }
 
     /// Appends a message. The caller has seen to the limits.
+    #[inline]
     pub(crate) fn push(&mut self, queue: &mut Queue, payload: BytesMut) {
         let charge = charge(&payload);
         let node = if self.free == NIL {
@@ -86,6 +89,7 @@ impl Pool {
     }
 
     /// Takes the oldest message out.
+    #[inline]
     pub(crate) fn pop(&mut self, queue: &mut Queue) -> Option<BytesMut> {
         if queue.head == NIL {
             return None;

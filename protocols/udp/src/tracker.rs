@@ -126,6 +126,13 @@ impl Tracker {
         self.slab.get(slot).is_live().then(|| self.slab.id(slot))
     }
 
+    /// The [index](ConversationId::index) of the conversation, open or lingering, that a datagram from this peer would
+    /// belong to; `None` for a stranger's. One look into a hash table and nothing else, for those who sort datagrams
+    /// before they hand them in.
+    pub fn index_of(&self, scope: Scope, path: &Path) -> Option<usize> {
+        self.addresses.get(Key::new(scope, &path.remote), &self.slab).map(|slot| slot as usize)
+    }
+
     fn entry(&self, conversation: ConversationId) -> Option<&Entry> {
         self.slab.resolve(conversation).map(|slot| self.slab.get(slot))
     }

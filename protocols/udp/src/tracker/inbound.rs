@@ -14,11 +14,10 @@ use crate::keys::ConversationKey;
 use crate::pool;
 use crate::slab::{Flags, State};
 
-/// One datagram on its way in.
-struct Incoming {
+/// What is known of a datagram beside its payload.
+struct Head {
     scope: Scope,
     path: Path,
-    payload: BytesMut,
     /// Bytes on the wire.
     wire_len: usize,
     cookie: Option<[u8; COOKIE_LEN]>,
@@ -48,32 +47,32 @@ impl Tracker {
                 frame::Kind::Broken => return Err(self.malformed()),
             }
         }
-        let incoming = Incoming { scope, path, payload, wire_len, cookie };
+        let head = Head { scope, path, wire_len, cookie };
         let by_address = self.addresses.get(Key::new(scope, &path.remote), &self.slab);
         let Some(identify) = &self.config.identify else {
             return match by_address {
-                Some(slot) => self.deliver(now, slot, incoming),
-                None => self.admit(now, None, incoming),
+                Some(slot) => self.deliver(now, slot, &head, payload),
+                None => self.admit(now, None, &head, payload),
             };
         };
-        let Some(key) = identify(&incoming.payload) else {
+        let Some(key) = identify(&payload) else {
             return match by_address {
-                Some(slot) => self.deliver(now, slot, incoming),
-                None => self.admit(now, None, incoming),
+                Some(slot) => self.deliver(now, slot, &head, payload),
+                None => self.admit(now, None, &head, payload),
             };
         };
         if let Some(slot) = self.keys.get(scope, &key) {
-            self.follow(slot, &incoming);
-            return self.deliver(now, slot, incoming);
+            self.follow(slot, head.path);
+            return self.deliver(now, slot, &head, payload);
         }
         match by_address {
             // The first id heard from an address is that of the conversation which is there without one.
             Some(slot) if !self.keys.has_any(slot) && self.slab.get(slot).is_live() => {
                 // It has room for one, and nobody has this one.
                 let _ = self.keys.bind(scope, key, slot);
-                self.deliver(now, slot, incoming)
+                self.deliver(now, slot, &head, payload)
             }
-            _ => self.admit(now, Some(key), incoming),
+            _ => self.admit(now, Some(key), &head, payload),
         }
     }
 
@@ -92,7 +91,14 @@ impl Tracker {
     }
 
     /// A datagram of a conversation that is there.
-    fn deliver(&mut self, now: Instant, slot: u32, incoming: Incoming) -> Result<(), DatagramError> {
+    #[inline]
+    fn deliver(
+        &mut self,
+        now: Instant,
+        slot: u32,
+        head: &Head,
+        payload: BytesMut,
+    ) -> Result<(), DatagramError> {
         let entry = self.slab.get_mut(slot);
         if entry.state != State::Live {
             self.counters.late += 1;
@@ -100,12 +106,12 @@ impl Tracker {
         }
         entry.last_seen = now;
         entry.received += 1;
-        entry.received_bytes += incoming.payload.len() as u64;
-        if let Some(local) = incoming.path.local {
+        entry.received_bytes += payload.len() as u64;
+        if let Some(local) = head.path.local {
             entry.address.set_local(local);
         }
         if let Some(factor) = self.config.amplification {
-            let earned = u32::try_from(incoming.wire_len).unwrap_or(u32::MAX).saturating_mul(factor);
+            let earned = u32::try_from(head.wire_len).unwrap_or(u32::MAX).saturating_mul(factor);
             entry.credit = entry.credit.saturating_add(earned);
         }
         // The server has let us in: no more cookies.
@@ -119,9 +125,10 @@ impl Tracker {
             self.counters.dropped_rate += 1;
             return Err(DatagramError::RateLimited);
         }
-        self.enqueue(now, slot, incoming.payload)
+        self.enqueue(now, slot, payload)
     }
 
+    #[inline]
     fn enqueue(&mut self, now: Instant, slot: u32, payload: BytesMut) -> Result<(), DatagramError> {
         let payload = pool::compact(payload);
         let charge = pool::charge(&payload);
@@ -157,13 +164,14 @@ impl Tracker {
         &mut self,
         now: Instant,
         key: Option<ConversationKey>,
-        incoming: Incoming,
+        head: &Head,
+        payload: BytesMut,
     ) -> Result<(), DatagramError> {
-        let Incoming { scope, path, ref payload, .. } = incoming;
+        let Head { scope, path, .. } = *head;
         let accepted = match &self.config.accept {
             Accept::Nobody => false,
             Accept::Anybody => true,
-            Accept::Filter(filter) => filter(&path, payload),
+            Accept::Filter(filter) => filter(&path, &payload),
         };
         if !accepted {
             self.counters.refused += 1;
@@ -174,10 +182,10 @@ impl Tracker {
         }
         let mut flags = Flags::TELL_OPENED;
         if let Some(cookies) = &self.cookies {
-            let brought = incoming.cookie.unwrap_or_default();
+            let brought = head.cookie.unwrap_or_default();
             if !cookies.verify(now, scope, &path.remote, &brought) {
                 self.counters.unproven += 1;
-                self.challenge(now, scope, path, incoming.wire_len);
+                self.challenge(now, scope, path, head.wire_len);
                 return Err(DatagramError::NotProven);
             }
             flags.set(Flags::PROVEN);
@@ -193,7 +201,7 @@ impl Tracker {
         }
         self.counters.accepted += 1;
         self.tell(slot);
-        self.deliver(now, slot, incoming)
+        self.deliver(now, slot, head, payload)
     }
 
     /// Sends a cookie to a stranger, if it has sent enough for that: no more than three times what came goes back to an
@@ -240,12 +248,12 @@ impl Tracker {
     }
 
     /// The conversation was told by its id: if the address is another, the conversation moves there.
-    fn follow(&mut self, slot: u32, incoming: &Incoming) {
+    fn follow(&mut self, slot: u32, path: Path) {
         let entry = self.slab.get(slot);
-        if !entry.is_live() || entry.address.remote() == incoming.path.remote {
+        if !entry.is_live() || entry.address.remote() == path.remote {
             return;
         }
-        self.move_to(slot, incoming.path);
+        self.move_to(slot, path);
         self.counters.moved += 1;
         let entry = self.slab.get_mut(slot);
         entry.flags.clear(Flags::PROVEN);
