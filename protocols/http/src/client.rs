@@ -149,7 +149,7 @@ impl ClientConnection {
         now: Instant,
         method: &Method,
         target: &str,
-        fields: &impl FieldSource,
+        fields: &(impl FieldSource + ?Sized),
         body: BodyLength,
     ) -> Result<StreamId, HeadError> {
         match self.recv {
@@ -198,7 +198,7 @@ impl ClientConnection {
             is_connect,
             upgrade: facts.upgrade(http::Version::HTTP_11),
             sending,
-            held: sending && facts.expects_continue,
+            held: !matches!(body, BodyLength::Empty | BodyLength::Known(0)) && facts.expects_continue,
             persist: !facts.close(),
             informational: 0,
         };
@@ -231,7 +231,7 @@ impl ClientConnection {
         _now: Instant,
         stream: StreamId,
         data: Bytes,
-        extensions: &impl FieldSource,
+        extensions: &(impl FieldSource + ?Sized),
     ) -> Result<(), SendError> {
         if !self.is_sending(stream) {
             return Err(SendError::Closed(data));
@@ -247,13 +247,15 @@ impl ClientConnection {
         &mut self,
         _now: Instant,
         stream: StreamId,
-        trailers: &impl FieldSource,
+        trailers: &(impl FieldSource + ?Sized),
     ) -> Result<(), FinishError> {
         if !self.is_sending(stream) {
             return Err(FinishError::Closed);
         }
         self.outbox.finish(trailers)?;
         self.exchange.sending = false;
+        // A body without any data has nothing to hold back.
+        self.go_on();
         Ok(())
     }
 

@@ -100,7 +100,7 @@ impl Outbox {
     }
 
     /// Sends a piece as a chunk of its own, with extensions, where the body is chunked; elsewhere the piece alone.
-    pub(crate) fn send_chunk<F: FieldSource>(
+    pub(crate) fn send_chunk<F: FieldSource + ?Sized>(
         &mut self,
         data: Bytes,
         extensions: &F,
@@ -122,7 +122,7 @@ impl Outbox {
     }
 
     /// Ends the body. Trailers go out where it is chunked.
-    pub(crate) fn finish<F: FieldSource>(&mut self, trailers: &F) -> Result<(), FinishError> {
+    pub(crate) fn finish<F: FieldSource + ?Sized>(&mut self, trailers: &F) -> Result<(), FinishError> {
         match self.body {
             SendBody::None => return Err(FinishError::Closed),
             SendBody::Known(left) if left > 0 => return Err(FinishError::Short(left)),

@@ -179,7 +179,7 @@ impl ServerConnection {
         now: Instant,
         stream: StreamId,
         status: StatusCode,
-        fields: &impl FieldSource,
+        fields: &(impl FieldSource + ?Sized),
     ) -> Result<(), HeadError> {
         if !self.is_current(stream) || self.reply != Reply::Head {
             return Err(HeadError::Closed);
@@ -220,7 +220,7 @@ impl ServerConnection {
         now: Instant,
         stream: StreamId,
         status: StatusCode,
-        fields: &impl FieldSource,
+        fields: &(impl FieldSource + ?Sized),
         body: BodyLength,
     ) -> Result<(), HeadError> {
         if !self.is_current(stream) || self.reply != Reply::Head {
@@ -299,7 +299,7 @@ impl ServerConnection {
         _now: Instant,
         stream: StreamId,
         data: Bytes,
-        extensions: &impl FieldSource,
+        extensions: &(impl FieldSource + ?Sized),
     ) -> Result<(), SendError> {
         if !self.is_current(stream) || self.reply != Reply::Body {
             return Err(SendError::Closed(data));
@@ -312,7 +312,7 @@ impl ServerConnection {
         &mut self,
         now: Instant,
         stream: StreamId,
-        trailers: &impl FieldSource,
+        trailers: &(impl FieldSource + ?Sized),
     ) -> Result<(), FinishError> {
         if !self.is_current(stream) || self.reply != Reply::Body {
             return Err(FinishError::Closed);

@@ -104,7 +104,7 @@ pub(crate) struct Written {
 
 /// Writes `fields` except those that frame the message; a given `content-length` is kept when `keep_length` says so.
 /// The index of the first field that may not be sent is the error; what was written until then is the caller's to undo.
-pub(crate) fn fields<F: FieldSource>(
+pub(crate) fn fields<F: FieldSource + ?Sized>(
     out: &mut BytesMut,
     fields: &F,
     keep_length: bool,
@@ -201,7 +201,10 @@ pub(crate) fn content_length(out: &mut BytesMut, length: u64) {
 
 /// Writes `;name=value` for each extension, or `;name` where the value is empty, and the line end. A value that is no
 /// token goes out as a quoted string.
-pub(crate) fn chunk_extensions<F: FieldSource>(out: &mut BytesMut, extensions: &F) -> Result<(), ()> {
+pub(crate) fn chunk_extensions<F: FieldSource + ?Sized>(
+    out: &mut BytesMut,
+    extensions: &F,
+) -> Result<(), ()> {
     let mut valid = true;
     extensions.each(|name, value| {
         valid &= is_token(name) && is_field_value(value);

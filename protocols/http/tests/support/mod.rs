@@ -6,21 +6,21 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use glowplug_core::{Instant, Rng, Seed, SendBuf, StreamProtocol};
 use glowplug_http::{
-    BodyLength, ClientConfig, ClientConnection, ClientEvent, Error, Fields, Method, ServerConfig, ServerConnection,
-    ServerEvent, StatusCode,
+    BodyLength, ClientConfig, ClientConnection, ClientEvent, Error, Fields, Method, ServerConfig,
+    ServerConnection, ServerEvent, StatusCode,
 };
 
-pub const NOW: Instant = Instant::ZERO;
+pub(crate) const NOW: Instant = Instant::ZERO;
 
 /// What a machine told and sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Transcript {
+pub(crate) struct Transcript {
     /// One line for each event; adjacent data is joined.
-    pub events: Vec<String>,
-    pub error: Option<Error>,
-    pub output: Vec<u8>,
+    pub(crate) events: Vec<String>,
+    pub(crate) error: Option<Error>,
+    pub(crate) output: Vec<u8>,
     /// Input for the next protocol, after an upgrade.
-    pub left: Vec<u8>,
+    pub(crate) left: Vec<u8>,
 }
 
 impl Transcript {
@@ -36,23 +36,29 @@ impl Transcript {
         }
     }
 
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         self.output.escape_ascii().to_string().replace("\\r\\n", "\n")
     }
 
     /// The statuses of all answers, as the bytes say.
-    pub fn statuses(&self) -> Vec<u16> {
+    pub(crate) fn statuses(&self) -> Vec<u16> {
         let text = String::from_utf8_lossy(&self.output).into_owned();
-        text.match_indices("HTTP/1.1 ").filter_map(|(at, _)| text.get(at + 9..at + 12)?.parse().ok()).collect()
+        text.match_indices("HTTP/1.1 ")
+            .filter_map(|(at, _)| text.get(at + 9..at + 12)?.parse().ok())
+            .collect()
     }
 }
 
 fn fields(fields: &Fields) -> String {
-    fields.iter().map(|(name, value)| format!(" {name}={}", value.escape_ascii())).collect()
+    let mut text = String::new();
+    for (name, value) in fields.iter() {
+        text.extend([" ", name, "=", &value.escape_ascii().to_string()]);
+    }
+    text
 }
 
 /// A server that answers each complete request with 200 and two bytes, 101 to an upgrade and 200 to `CONNECT`.
-pub fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> Transcript {
+pub(crate) fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> Transcript {
     let mut server = ServerConnection::new(NOW, config.clone());
     let mut told = Transcript::default();
     let (mut input, mut out) = (BytesMut::new(), SendBuf::new());
@@ -64,7 +70,9 @@ pub fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> Transcr
                 Ok(None) => break,
                 Ok(Some(ServerEvent::Request { stream, head, body, expects_continue })) => {
                     let upgrades = head.get("upgrade").is_some()
-                        && head.get_all("connection").any(|value| value.to_ascii_lowercase().ends_with(b"upgrade"));
+                        && head
+                            .get_all("connection")
+                            .any(|value| value.to_ascii_lowercase().ends_with(b"upgrade"));
                     status = if upgrades { StatusCode::SWITCHING_PROTOCOLS } else { StatusCode::OK };
                     told.note(format!(
                         "{stream}: {} {} {:?} {body:?}{}{}",
@@ -93,12 +101,14 @@ pub fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> Transcr
                 Ok(Some(ServerEvent::Upgraded { .. })) => {
                     told.note("upgraded".into());
                     told.left.extend_from_slice(&input);
-                    pieces.for_each(|rest| told.left.extend_from_slice(rest));
+                    told.left.extend(pieces.copied().flatten());
                     assert!(server.poll_event(NOW, &mut input).expect("no error").is_none());
                     return told;
                 }
                 Ok(Some(ServerEvent::PeerClosed { .. })) => told.note("peer closed".into()),
-                Ok(Some(ServerEvent::Refused { stream, error })) => told.note(format!("{stream}: refused {error:?}")),
+                Ok(Some(ServerEvent::Refused { stream, error })) => {
+                    told.note(format!("{stream}: refused {error:?}"));
+                }
                 Ok(Some(other)) => panic!("{other:?}"),
                 Err(error) => {
                     told.error = Some(error);
@@ -120,11 +130,11 @@ pub fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> Transcr
             // A mutation: what waited for the output to go may be told now.
             continue;
         }
-        if server.interest().read.wants() {
-            if let Some(piece) = pieces.next() {
-                input.extend_from_slice(piece);
-                continue;
-            }
+        if server.interest().read.wants()
+            && let Some(piece) = pieces.next()
+        {
+            input.extend_from_slice(piece);
+            continue;
         }
         if eof && !ended {
             ended = true;
@@ -136,7 +146,12 @@ pub fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> Transcr
 }
 
 /// A client that sent one request and reads its answer.
-pub fn receive(config: &Arc<ClientConfig>, method: &Method, pieces: &[&[u8]], eof: bool) -> Transcript {
+pub(crate) fn receive(
+    config: &Arc<ClientConfig>,
+    method: &Method,
+    pieces: &[&[u8]],
+    eof: bool,
+) -> Transcript {
     let mut client = ClientConnection::new(NOW, config.clone());
     let target = if *method == Method::CONNECT { "a:1" } else { "/" };
     let fields_of = [("host", "a"), ("upgrade", "x"), ("connection", "upgrade")];
@@ -154,7 +169,12 @@ pub fn receive(config: &Arc<ClientConfig>, method: &Method, pieces: &[&[u8]], eo
                 }
                 Ok(Some(ClientEvent::Response { head, body, .. })) => {
                     let reason = head.reason().escape_ascii();
-                    told.note(format!("{} {reason} {:?} {body:?}{}", head.status(), head.version(), fields(&head)));
+                    told.note(format!(
+                        "{} {reason} {:?} {body:?}{}",
+                        head.status(),
+                        head.version(),
+                        fields(&head)
+                    ));
                 }
                 Ok(Some(ClientEvent::Data { stream, data })) => {
                     assert!(!data.is_empty(), "no empty data");
@@ -170,7 +190,7 @@ pub fn receive(config: &Arc<ClientConfig>, method: &Method, pieces: &[&[u8]], eo
                 Ok(Some(ClientEvent::Upgraded { .. })) => {
                     told.note("upgraded".into());
                     told.left.extend_from_slice(&input);
-                    pieces.for_each(|rest| told.left.extend_from_slice(rest));
+                    told.left.extend(pieces.copied().flatten());
                     return told;
                 }
                 Ok(Some(other)) => panic!("{other:?}"),
@@ -184,11 +204,11 @@ pub fn receive(config: &Arc<ClientConfig>, method: &Method, pieces: &[&[u8]], eo
                 }
             }
         }
-        if client.interest().read.wants() {
-            if let Some(piece) = pieces.next() {
-                input.extend_from_slice(piece);
-                continue;
-            }
+        if client.interest().read.wants()
+            && let Some(piece) = pieces.next()
+        {
+            input.extend_from_slice(piece);
+            continue;
         }
         if eof && !ended {
             ended = true;
@@ -200,7 +220,7 @@ pub fn receive(config: &Arc<ClientConfig>, method: &Method, pieces: &[&[u8]], eo
 }
 
 /// All single cuts of short inputs, seeded ones of long inputs, and one byte at a time: the same transcript each time.
-pub fn at_every_cut(wire: &[u8], most: usize, run: impl Fn(&[&[u8]]) -> Transcript) -> Transcript {
+pub(crate) fn at_every_cut(wire: &[u8], most: usize, run: impl Fn(&[&[u8]]) -> Transcript) -> Transcript {
     let whole = run(&[wire]);
     let check = |pieces: &[&[u8]], what: &str| {
         let told = run(pieces);
@@ -222,10 +242,10 @@ pub fn at_every_cut(wire: &[u8], most: usize, run: impl Fn(&[&[u8]]) -> Transcri
     whole
 }
 
-pub fn server_config() -> Arc<ServerConfig> {
+pub(crate) fn server_config() -> Arc<ServerConfig> {
     Arc::new(ServerConfig::default())
 }
 
-pub fn client_config() -> Arc<ClientConfig> {
+pub(crate) fn client_config() -> Arc<ClientConfig> {
     Arc::new(ClientConfig::default())
 }
