@@ -1,6 +1,6 @@
 //! Messages of the key-value store: objects, listings, indexes, map-reduce, legacy counters, coverage (`riak_kv.proto`).
 //!
-//! Quorums (`r`, `w`, `pr`, `pw`, `dw`) are counts of vnodes, or a number with a meaning. Timeouts are in
+//! Quorums (`r`, `w`, `pr`, `pw`, `dw`) are counts of vnodes, or one of the numbers in [`crate::Quorum`]. Timeouts are in
 //! milliseconds. An absent `type` means the bucket type `default`.
 
 use super::declare::{enums, messages};
