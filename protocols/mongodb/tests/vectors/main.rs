@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests read files")]
 
 mod bson;
+mod wire;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ fn main() {
     let suites: &[(&str, &str, Check)] = &[
         ("bson_corpus", "vectors/mongodb/bson-corpus/bson-corpus", bson::corpus),
         ("bson_binary_vector", "vectors/mongodb/bson-corpus/bson-binary-vector", bson::binary_vector),
+        ("captures", "captures/mongodb", wire::captures),
+        ("ferretdb_wire", "vectors/mongodb/ferretdb-wire", wire::ferretdb),
         ("libbson_binary", "vectors/mongodb/libbson-binary/bson.jsonl", bson::libbson),
     ];
     let trials = suites.iter().map(|(name, path, check)| match &root {
