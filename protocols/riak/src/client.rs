@@ -439,12 +439,11 @@ impl RequestProtocol for ClientConnection {
         }
     }
 
-    fn progress(&self, token: Token) -> Progress {
-        match &self.current {
-            Some(current) if current.token == token && current.begun => Progress::AnswerBegun,
-            Some(current) if current.token == token => Progress::FullySent,
-            _ => Progress::NotSent,
-        }
+    fn unanswered(&self) -> impl Iterator<Item = (Token, Progress)> {
+        let current = self.current.iter().map(|current| {
+            (current.token, if current.begun { Progress::AnswerBegun } else { Progress::FullySent })
+        });
+        current.chain(self.queue.iter().map(|queued| (queued.token, Progress::NotSent)))
     }
 
     fn in_flight(&self) -> usize {
