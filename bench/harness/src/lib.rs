@@ -53,6 +53,14 @@ pub struct Measured {
     allocations: u64,
 }
 
+impl Measured {
+    /// The same measurement, of operations that were each this many.
+    pub fn times(mut self, each: u64) -> Self {
+        self.operations *= each;
+        self
+    }
+}
+
 fn cpu_time() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the system tells what we used");
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
@@ -188,8 +196,12 @@ fn measure(work: &Work, options: &Options) -> serde_json::Value {
             }
         }
     }
-    let rows: Vec<Row> =
-        work.entries.iter().zip(&rounds).map(|(entry, rounds)| Row::new(work, entry, rounds, options)).collect();
+    let rows: Vec<Row> = work
+        .entries
+        .iter()
+        .zip(&rounds)
+        .map(|(entry, rounds)| Row::new(work, entry, rounds, options))
+        .collect();
     print(work, &rows);
     serde_json::json!({
         "work": work.name,
@@ -213,11 +225,13 @@ struct Row {
 impl Row {
     fn new(work: &Work, entry: &Entry, rounds: &[Measured], options: &Options) -> Self {
         let per = |figure: fn(&Measured) -> f64| {
-            let mut all: Vec<f64> = rounds.iter().map(|round| figure(round) / round.operations as f64).collect();
+            let mut all: Vec<f64> =
+                rounds.iter().map(|round| figure(round) / round.operations as f64).collect();
             all.sort_by(f64::total_cmp);
             all
         };
-        let (wall, cpu) = (per(|round| round.wall.as_nanos() as f64), per(|round| round.cpu.as_nanos() as f64));
+        let (wall, cpu) =
+            (per(|round| round.wall.as_nanos() as f64), per(|round| round.cpu.as_nanos() as f64));
         let allocations = per(|round| round.allocations as f64);
         Self {
             peer: entry.peer,
