@@ -110,6 +110,22 @@ impl Command {
         self
     }
 
+    /// Adds all arguments of `other` but its name.
+    pub(crate) fn followed_by(mut self, other: &Self) -> Self {
+        // A name is `$`, its length, and its text, each line with its end.
+        let encoded = other.encoded.as_slice();
+        let name_end = memchr::memchr_iter(b'\n', encoded).nth(1).map_or(0, |end| end + 1);
+        let (mut from, mut kept) = (name_end, other.kept.iter());
+        for (at, bytes) in kept.by_ref() {
+            self.encoded.extend(&encoded[from..*at]);
+            self.kept.push((self.encoded.as_slice().len(), bytes.clone()));
+            from = *at;
+        }
+        self.encoded.extend(&encoded[from..]);
+        self.args += other.args - 1;
+        self
+    }
+
     /// Adds `word` if `condition`.
     pub fn word_if(self, condition: bool, word: &str) -> Self {
         if condition { self.arg(word) } else { self }
@@ -343,6 +359,13 @@ mod integers {
 
     arg_from_integer!(format_i64 as i64: i8, i16, i32, i64, isize);
     arg_from_integer!(format_u64 as u64: u8, u16, u32, u64, usize);
+}
+
+impl Arg for bool {
+    /// 1 or 0.
+    fn push_to(self, command: &mut Command) {
+        command.push_copied(if self { b"1" } else { b"0" });
+    }
 }
 
 impl Arg for f64 {
