@@ -1,0 +1,219 @@
+//! What can be run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use glowplug_core::{DatagramProtocol, StreamProtocol};
+
+use crate::executor::{self, Executor};
+use crate::failure::{Failure, Verdict};
+use crate::laws::datagram::{DatagramLaw, DatagramSubject};
+use crate::laws::stream::{StreamLaw, StreamSubject};
+use crate::plan::Plan;
+use crate::reference::{line, tally};
+
+/// What came of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not, for this reason.
+    Failed(String),
+    /// It was not tried, for this reason.
+    Skipped(String),
+}
+
+/// A column of the matrix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// No executor: a machine alone.
+    Pure,
+    /// The executor of this name.
+    On(&'static str),
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pure => "pure",
+            Self::On(executor) => executor,
+        })
+    }
+}
+
+/// One case in one lane.
+#[derive(Clone)]
+pub struct Case {
+    /// Its name, alone in its suite and lane.
+    pub name: String,
+    /// Where it runs.
+    pub lane: Lane,
+    run: Arc<dyn Fn(&Plan) -> Outcome + Send + Sync>,
+}
+
+impl Case {
+    /// A case that `run` tries.
+    pub fn new(
+        name: impl Into<String>,
+        lane: Lane,
+        run: impl Fn(&Plan) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), lane, run: Arc::new(run) }
+    }
+
+    /// Tries it, here and now.
+    pub fn run(&self, plan: &Plan) -> Outcome {
+        (self.run)(plan)
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).field("lane", &self.lane).finish_non_exhaustive()
+    }
+}
+
+/// A row of the matrix.
+#[derive(Clone, Debug)]
+pub struct Suite {
+    /// Its name.
+    pub name: String,
+    /// Its cases, in every lane.
+    pub cases: Vec<Case>,
+}
+
+/// All suites.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    suites: Vec<Suite>,
+}
+
+impl Registry {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything of this house: every protocol and every executor that this build has.
+    pub fn house() -> Self {
+        let mut registry = Self::new();
+        registry.stream("line-echo", line::subject);
+        registry.datagram("tally", tally::subject);
+        #[cfg(feature = "tokio")]
+        registry.executor::<executor::Tokio>();
+        #[cfg(feature = "smol")]
+        registry.executor::<executor::Smol>();
+        registry
+    }
+
+    /// Adds the suite `laws-NAME`: every law of streams, on what `subject` builds.
+    pub fn stream<P: StreamProtocol + 'static>(&mut self, name: &str, subject: fn() -> StreamSubject<P>) {
+        for &law in StreamLaw::ALL {
+            self.add(
+                format!("laws-{name}"),
+                Case::new(law.name(), Lane::Pure, move |plan| outcome(law.check(&subject(), plan))),
+            );
+        }
+    }
+
+    /// Adds the suite `laws-NAME`: every law of datagrams, on what `subject` builds.
+    pub fn datagram<P: DatagramProtocol + 'static>(
+        &mut self,
+        name: &str,
+        subject: fn() -> DatagramSubject<P>,
+    ) {
+        for &law in DatagramLaw::ALL {
+            self.add(
+                format!("laws-{name}"),
+                Case::new(law.name(), Lane::Pure, move |plan| outcome(law.check(&subject(), plan))),
+            );
+        }
+    }
+
+    /// Adds a column: every suite that runs on an executor, on this one.
+    pub fn executor<E: Executor>(&mut self) {
+        for (suite, case) in executor::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds a case to a suite, which need not exist yet.
+    pub fn add(&mut self, suite: String, case: Case) {
+        match self.suites.iter_mut().find(|known| known.name == suite) {
+            Some(known) => known.cases.push(case),
+            None => self.suites.push(Suite { name: suite, cases: vec![case] }),
+        }
+    }
+
+    /// The suites, in the order they were added.
+    pub fn suites(&self) -> &[Suite] {
+        &self.suites
+    }
+
+    /// The cases that `only` and `on` select; empty means all. A word that selects nothing is an error.
+    pub(super) fn select(&self, only: &[String], on: &[String]) -> Result<Vec<(&Suite, &Case)>, String> {
+        let all = || self.suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)));
+        for word in only {
+            if !all().any(|(suite, case)| selects(word, suite, case)) {
+                return Err(format!("there is no suite or case {word}; --list shows them all"));
+            }
+        }
+        for lane in on {
+            if !all().any(|(_, case)| case.lane.to_string() == *lane) {
+                return Err(format!("this build has no executor {lane}; --list shows them all"));
+            }
+        }
+        let wanted = |suite: &Suite, case: &Case| {
+            (only.is_empty() || only.iter().any(|word| selects(word, suite, case)))
+                && (on.is_empty() || on.contains(&case.lane.to_string()))
+        };
+        let selected: Vec<_> = all().filter(|(suite, case)| wanted(suite, case)).collect();
+        if selected.is_empty() {
+            return Err("nothing is selected: no such case runs there".to_owned());
+        }
+        Ok(selected)
+    }
+}
+
+/// `suite`, `suite/case`, or the beginning of a suite's name up to a dash.
+fn selects(word: &str, suite: &Suite, case: &Case) -> bool {
+    if let Some((of, name)) = word.split_once('/') {
+        return of == suite.name && name == case.name;
+    }
+    suite.name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+fn outcome(result: Result<Verdict, Box<Failure>>) -> Outcome {
+    match result {
+        Ok(Verdict::Held) => Outcome::Passed,
+        Ok(Verdict::Untested(reason)) => Outcome::Skipped(reason),
+        Err(failure) => Outcome::Failed(failure.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selection_is_by_suite_by_case_and_by_lane() {
+        let mut registry = Registry::new();
+        registry.stream("line-echo", line::subject);
+        registry.datagram("tally", tally::subject);
+        registry.add("streams".to_owned(), Case::new("echo", Lane::On("mine"), |_| Outcome::Passed));
+        let count = |only: &[&str], on: &[&str]| {
+            let own = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+            registry.select(&own(only), &own(on)).map(|selected| selected.len())
+        };
+        let (streams, datagrams) = (StreamLaw::ALL.len(), DatagramLaw::ALL.len());
+        assert_eq!(count(&[], &[]), Ok(streams + datagrams + 1));
+        assert_eq!(count(&["laws"], &[]), Ok(streams + datagrams));
+        assert_eq!(count(&["laws-tally", "streams"], &[]), Ok(datagrams + 1));
+        assert_eq!(count(&["laws-tally/errors"], &["pure"]), Ok(1));
+        assert_eq!(count(&[], &["mine"]), Ok(1));
+        for (only, on) in [("law", ""), ("laws-tally/no", ""), ("", "yours"), ("laws", "mine")] {
+            let word = |word: &'static str| if word.is_empty() { vec![] } else { vec![word] };
+            assert!(count(&word(only), &word(on)).is_err(), "{only} {on}");
+        }
+    }
+}
