@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use glowplug_core::{Instant, Progress, Rng};
 use glowplug_redis::{Pipeline, commands, memory};
-use glowplug_runtime::redis::{Client, Error, serve_memory};
+use glowplug_runtime::redis::{Client, ConnectError, Error, serve_memory};
 use glowplug_runtime::server::{Config, Server, Stopper};
 use glowplug_runtime::{Runtime, Spawn};
 use glowplug_sim::{Link, Sim, Simulation, Usage, dropped_after, seeds};
@@ -347,5 +348,70 @@ fn a_parked_caller_holds_nobody_up() {
             assert_eq!(other.await, Some(true));
         }
         assert_eq!(parked.await.unwrap(), "parked");
+    });
+}
+
+#[test]
+fn each_way_of_not_connecting_says_what_it_was() {
+    let (mut simulation, client, server) = world(1, Link::new());
+    let net = simulation.net();
+    net.name_fails("broken", ErrorKind::Other);
+    net.name("slow", [[10, 0, 0, 2].into()]);
+    net.name_takes("slow", Duration::from_secs(60));
+    let connect = |url: &'static str| {
+        let builder = Client::builder(client.clone()).connect_timeout(Some(Duration::from_secs(5)));
+        async move { builder.connect(url).await.expect_err("nobody serves") }
+    };
+    simulation.run(async {
+        let error = connect("redis://broken").await;
+        assert!(matches!(error, ConnectError::Resolve(_)), "{error:?}");
+        let error = connect("redis://slow").await;
+        assert!(matches!(error, ConnectError::TimedOut("resolved the name")), "{error:?}");
+        let error = connect("redis://server").await;
+        assert!(
+            matches!(&error, ConnectError::Connect(error) if error.kind() == ErrorKind::ConnectionRefused),
+            "{error:?}"
+        );
+        net.partition("client", "server");
+        let error = connect("redis://server").await;
+        assert!(matches!(error, ConnectError::TimedOut("connected")), "{error:?}");
+        net.heal("client", "server");
+        let _silent = server.listen(&tcp("0.0.0.0:6379")).await.unwrap();
+        let error = connect("redis://server").await;
+        assert!(matches!(error, ConnectError::TimedOut("shook hands")), "{error:?}");
+    });
+}
+
+#[test]
+fn a_call_outlives_a_short_partition_and_a_client_a_crash() {
+    let (mut simulation, client, server) = world(1, Link::new());
+    let net = simulation.net();
+    let store = memory::Handle::new(memory::Config::new().seed(server.seed()));
+    simulation.run(async {
+        serve(&server, &store).await;
+        let redis = connect(&client).await.unwrap();
+        net.partition("client", "server");
+        net.at(client.now() + Duration::from_secs(5), |net| net.heal("client", "server"));
+        redis.run(commands::set("key", "value")).await.expect("the partition is shorter than the deadline");
+        net.crash("server");
+        let error = redis.run(commands::get("key")).await.expect_err("the server has lost its power");
+        assert_eq!(error.progress(), Progress::FullySent);
+        assert!(redis.is_closed());
+        serve(&server, &store).await;
+        let again = connect(&client).await.expect("the server is back");
+        assert_eq!(again.run(commands::get("key")).await.unwrap(), Some(Bytes::from("value")));
+    });
+}
+
+#[test]
+fn a_server_without_a_free_descriptor_goes_on_later() {
+    let (mut simulation, client, server) = world(1, Link::new());
+    let net = simulation.net();
+    let store = memory::Handle::new(memory::Config::new().seed(server.seed()));
+    simulation.run(async {
+        serve(&server, &store).await;
+        net.fail_accepts("server", ErrorKind::Other, 5);
+        let redis = connect(&client).await.expect("it backs off and accepts at last");
+        assert_eq!(redis.run(commands::echo("hello")).await.unwrap(), "hello");
     });
 }

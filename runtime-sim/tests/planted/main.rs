@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use driver::{Fault, faulty, ours};
 use glowplug_sim::{Sim, Stream, seeds};
-use workload::{Weather, conversation, flood};
+use workload::{Weather, conversation, flood, flood_exclusive};
 
 /// How many seeds a planted fault may take to be found.
 const WITHIN: u64 = 50;
@@ -45,6 +45,7 @@ fn a_driver_without_a_fault_passes() {
         conversation(seed, Weather::Fair, right);
         conversation(seed, Weather::Stalls, right);
         conversation(seed, Weather::Cuts, right);
+        conversation(seed, Weather::Restless, right);
     }
     for seed in seeds(20) {
         flood(seed, right);
@@ -57,9 +58,17 @@ fn the_shared_driver_passes() {
         conversation(seed, Weather::Fair, ours);
         conversation(seed, Weather::Stalls, ours);
         conversation(seed, Weather::Cuts, ours);
+        conversation(seed, Weather::Restless, ours);
     }
     for seed in seeds(20) {
         flood(seed, ours);
+    }
+}
+
+#[test]
+fn the_exclusive_driver_keeps_a_pause() {
+    for seed in seeds(5) {
+        flood_exclusive(seed);
     }
 }
 
