@@ -151,7 +151,7 @@ async fn caller(host: Sim, mut dice: Rng, number: u32, story: Story) -> Counters
 }
 
 /// Callers who come and go while the network does its worst; then every counter is what its caller was told.
-fn run(seed: u64, link: Link, story: Story) -> Counters {
+fn run(seed: u64, link: Link, story: Story) -> (Counters, u64) {
     let (mut simulation, client, server) = world(seed, link);
     let net = simulation.net();
     let store = memory::Handle::new(memory::Config::new().seed(server.seed()));
@@ -186,7 +186,7 @@ fn run(seed: u64, link: Link, story: Story) -> Counters {
         simulation.usage(),
         simulation.tasks()
     );
-    counters
+    (counters, simulation.trace_hash())
 }
 
 /// Checks that each of these outcomes was met, or the test says less than it seems to.
@@ -196,6 +196,14 @@ fn met(outcomes: &[Option<Progress>], all: &[Option<Progress>]) {
             outcomes.contains(outcome) || std::env::var_os("GLOWPLUG_SEED").is_some(),
             "{outcome:?} never came"
         );
+    }
+}
+
+#[test]
+fn a_seed_run_twice_does_the_same() {
+    for seed in seeds(20) {
+        let again = || run(seed, Link::rough().cuts(0.4, 2000), Story { may_fail: true, long: 2000 });
+        assert!(again() == again(), "seed {seed}");
     }
 }
 
@@ -211,7 +219,7 @@ fn cut_connections_give_answers_or_errors_that_tell_the_truth() {
     let mut outcomes = Vec::new();
     for seed in seeds(200) {
         let link = Link::rough().cuts(0.4, 2000).refuse(0.1);
-        outcomes.extend(run(seed, link, Story { may_fail: true, long: 2000 }).into_values());
+        outcomes.extend(run(seed, link, Story { may_fail: true, long: 2000 }).0.into_values());
     }
     met(&outcomes, &[None, Some(Progress::FullySent)]);
 }
@@ -221,7 +229,7 @@ fn what_waited_behind_a_long_request_was_never_sent() {
     let mut outcomes = Vec::new();
     for seed in seeds(20) {
         let link = Link::new().window(10_000).cuts(0.5, 200_000);
-        outcomes.extend(run(seed, link, Story { may_fail: true, long: 300_000 }).into_values());
+        outcomes.extend(run(seed, link, Story { may_fail: true, long: 300_000 }).0.into_values());
     }
     met(&outcomes, &[None, Some(Progress::NotSent), Some(Progress::FullySent)]);
 }
@@ -231,7 +239,7 @@ fn black_holes_end_at_the_deadline() {
     let mut outcomes = Vec::new();
     for seed in seeds(200) {
         let link = Link::new().cuts(0.4, 2000).black_holes(true);
-        outcomes.extend(run(seed, link, Story { may_fail: true, long: 2000 }).into_values());
+        outcomes.extend(run(seed, link, Story { may_fail: true, long: 2000 }).0.into_values());
     }
     met(&outcomes, &[None, Some(Progress::FullySent)]);
 }

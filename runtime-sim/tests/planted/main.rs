@@ -14,7 +14,7 @@ use glowplug_sim::{Sim, Stream, seeds};
 use workload::{Weather, conversation, flood, flood_exclusive};
 
 /// How many seeds a planted fault may take to be found.
-const WITHIN: u64 = 50;
+const WITHIN: u64 = 20;
 
 /// What the first of the seeds that finds something says.
 fn found(run: impl Fn(u64)) -> String {
