@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -58,6 +60,8 @@ type Counters = BTreeMap<String, Option<Progress>>;
 struct Story {
     may_fail: bool,
     long: usize,
+    /// The server is stopped and started again, or loses its power.
+    restarts: bool,
 }
 
 /// What a call without an answer says.
@@ -150,6 +154,28 @@ async fn caller(host: Sim, mut dice: Rng, number: u32, story: Story) -> Counters
     counters
 }
 
+/// Stops the server in good order, or takes its power away, and starts it again, for a while.
+async fn upset(
+    client: Sim,
+    server: Sim,
+    store: memory::Handle,
+    mut dice: Rng,
+    stopper: Rc<RefCell<Stopper>>,
+) {
+    for _ in 0..5 {
+        client.sleep(Duration::from_millis(dice.below(3000))).await;
+        if dice.chance(1, 2) {
+            server.net().crash("server");
+        } else {
+            stopper.borrow().stop();
+            // The listener closes at once; the connections have their time.
+            client.sleep(Duration::from_millis(1)).await;
+        }
+        let again = serve(&server, &store).await;
+        *stopper.borrow_mut() = again;
+    }
+}
+
 /// Callers who come and go while the network does its worst; then every counter is what its caller was told.
 fn run(seed: u64, link: Link, story: Story) -> (Counters, u64) {
     let (mut simulation, client, server) = world(seed, link);
@@ -157,13 +183,19 @@ fn run(seed: u64, link: Link, story: Story) -> (Counters, u64) {
     let store = memory::Handle::new(memory::Config::new().seed(server.seed()));
     let mut dice = client.seed().rng();
     let counters = simulation.run(async {
-        let stopper = serve(&server, &store).await;
+        let stopper = Rc::new(RefCell::new(serve(&server, &store).await));
+        let upset =
+            upset(client.clone(), server.clone(), store.clone(), dice.seed().rng(), Rc::clone(&stopper));
+        let upset = story.restarts.then(|| client.task("upset", upset));
         let callers: Vec<_> = (0..CALLERS)
             .map(|number| client.task("caller", caller(client.clone(), dice.seed().rng(), number, story)))
             .collect();
         let mut counters = Counters::new();
         for caller in callers {
             counters.extend(caller.await.expect("callers run to their end"));
+        }
+        if let Some(upset) = upset {
+            upset.await;
         }
         net.default_link(Link::new());
         let checking = connect(&client).await.expect("the network is calm now");
@@ -176,7 +208,7 @@ fn run(seed: u64, link: Link, story: Story) -> (Counters, u64) {
             }
         }
         drop(checking);
-        stopper.stop();
+        stopper.borrow().stop();
         counters
     });
     simulation.run_until_idle();
@@ -202,7 +234,9 @@ fn met(outcomes: &[Option<Progress>], all: &[Option<Progress>]) {
 #[test]
 fn a_seed_run_twice_does_the_same() {
     for seed in seeds(20) {
-        let again = || run(seed, Link::rough().cuts(0.4, 2000), Story { may_fail: true, long: 2000 });
+        let again = || {
+            run(seed, Link::rough().cuts(0.4, 2000), Story { may_fail: true, long: 2000, restarts: false })
+        };
         assert!(again() == again(), "seed {seed}");
     }
 }
@@ -210,7 +244,7 @@ fn a_seed_run_twice_does_the_same() {
 #[test]
 fn on_a_rough_network_everybody_gets_an_answer() {
     for seed in seeds(100) {
-        run(seed, Link::rough(), Story { may_fail: false, long: 2000 });
+        run(seed, Link::rough(), Story { may_fail: false, long: 2000, restarts: false });
     }
 }
 
@@ -219,7 +253,8 @@ fn cut_connections_give_answers_or_errors_that_tell_the_truth() {
     let mut outcomes = Vec::new();
     for seed in seeds(200) {
         let link = Link::rough().cuts(0.4, 2000).refuse(0.1);
-        outcomes.extend(run(seed, link, Story { may_fail: true, long: 2000 }).0.into_values());
+        outcomes
+            .extend(run(seed, link, Story { may_fail: true, long: 2000, restarts: false }).0.into_values());
     }
     met(&outcomes, &[None, Some(Progress::FullySent)]);
 }
@@ -229,7 +264,9 @@ fn what_waited_behind_a_long_request_was_never_sent() {
     let mut outcomes = Vec::new();
     for seed in seeds(20) {
         let link = Link::new().window(10_000).cuts(0.5, 200_000);
-        outcomes.extend(run(seed, link, Story { may_fail: true, long: 300_000 }).0.into_values());
+        outcomes.extend(
+            run(seed, link, Story { may_fail: true, long: 300_000, restarts: false }).0.into_values(),
+        );
     }
     met(&outcomes, &[None, Some(Progress::NotSent), Some(Progress::FullySent)]);
 }
@@ -239,7 +276,18 @@ fn black_holes_end_at_the_deadline() {
     let mut outcomes = Vec::new();
     for seed in seeds(200) {
         let link = Link::new().cuts(0.4, 2000).black_holes(true);
-        outcomes.extend(run(seed, link, Story { may_fail: true, long: 2000 }).0.into_values());
+        outcomes
+            .extend(run(seed, link, Story { may_fail: true, long: 2000, restarts: false }).0.into_values());
+    }
+    met(&outcomes, &[None, Some(Progress::FullySent)]);
+}
+
+#[test]
+fn servers_that_stop_or_lose_their_power_leave_no_doubt() {
+    let mut outcomes = Vec::new();
+    for seed in seeds(100) {
+        let story = Story { may_fail: true, long: 2000, restarts: true };
+        outcomes.extend(run(seed, Link::new().latency(Duration::from_millis(30)), story).0.into_values());
     }
     met(&outcomes, &[None, Some(Progress::FullySent)]);
 }
