@@ -81,6 +81,13 @@ fn a_lost_wake_up_is_found() {
 }
 
 #[test]
+fn forgotten_output_is_found() {
+    let fault = |host: &Sim, stream| faulty(host, stream, Fault::ForgetsOutput);
+    let said = found(|seed| conversation(seed, Weather::Fair, fault));
+    assert!(said.contains("deadlock") || said.contains("timed out though"), "{said}");
+}
+
+#[test]
 fn swapped_answers_are_found() {
     let fault = |host: &Sim, stream| faulty(host, stream, Fault::SwapsAnswers);
     finds("a wrong answer", |seed| conversation(seed, Weather::Fair, fault));

@@ -106,7 +106,10 @@ async fn caller(host: &Sim, driver: &impl Driver, mut dice: Rng, number: u32, we
         if dice.chance(1, 2) {
             host.sleep(Duration::from_millis(dice.below(200))).await;
         }
-        let line = |part: &str| format!("{number}.{round}{part} {}", "x".repeat(round as usize * 3));
+        // Some are longer than the window.
+        let most = if dice.chance(1, 8) { 1500 } else { 40 };
+        let filling = "x".repeat(dice.below(most) as usize);
+        let line = |part: &str| format!("{number}.{round}{part} {filling}");
         // Without cuts and stalls nobody needs a deadline, and what never comes is a deadlock.
         let timeout = match weather {
             Weather::Fair | Weather::Restless if dice.chance(1, 2) => None,
