@@ -11,3 +11,5 @@ pub use datagram::Datagram;
 pub use runtime::Smol;
 pub use stream::{Listener, Stream};
 pub use timer::Timer;
+
+glowplug_runtime::plug!(crate::Smol);

@@ -8,12 +8,18 @@
 //!
 //! This crate knows no executor.
 
+pub mod blocking;
+pub mod bridge;
 pub mod datagram;
 pub mod drive;
 mod endpoint;
 mod maybe_tls;
+mod plug;
 mod read;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod runtime;
+pub mod server;
 pub mod task;
 pub mod time;
 #[cfg(feature = "tls")]

@@ -11,6 +11,8 @@ use crate::laws::datagram::{DatagramLaw, DatagramSubject};
 use crate::laws::stream::{StreamLaw, StreamSubject};
 use crate::plan::Plan;
 use crate::reference::{line, tally};
+#[cfg(feature = "redis")]
+use crate::subjects::redis;
 
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,7 @@ pub struct Case {
     /// Where it runs.
     pub lane: Lane,
     run: Arc<dyn Fn(&Plan) -> Outcome + Send + Sync>,
+    skip: Option<String>,
 }
 
 impl Case {
@@ -58,7 +61,19 @@ impl Case {
         lane: Lane,
         run: impl Fn(&Plan) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), lane, run: Arc::new(run) }
+        Self { name: name.into(), lane, run: Arc::new(run), skip: None }
+    }
+
+    /// A case that is not tried, and why.
+    pub fn skipped(name: impl Into<String>, lane: Lane, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let skip = Some(reason.clone());
+        Self { skip, ..Self::new(name, lane, move |_| Outcome::Skipped(reason.clone())) }
+    }
+
+    /// Why it is not tried, where that is known beforehand.
+    pub fn skip(&self) -> Option<&str> {
+        self.skip.as_deref()
     }
 
     /// Tries it, here and now.
@@ -99,10 +114,19 @@ impl Registry {
         let mut registry = Self::new();
         registry.stream("line-echo", line::subject);
         registry.datagram("tally", tally::subject);
+        #[cfg(feature = "redis")]
+        {
+            registry.stream("redis-handshake", redis::handshake);
+            registry.stream("redis-client", redis::client);
+            registry.stream("redis-server", redis::server);
+            registry.stream("redis-memory", redis::memory);
+        }
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(feature = "sim")]
+        registry.executor::<executor::Sim>();
         registry
     }
 

@@ -3,57 +3,65 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use glowplug_core::StreamProtocol;
 
-use super::{DriverError, Exclusive};
+use super::Exclusive;
+use crate::server::Stopping;
 use crate::{Runtime, Transport};
 
-/// Drives one connection to its end, with no application behind it: what an embedded server's connections run as.
+/// Drives one connection to its end, with no application behind it but a function for the events: what an embedded server's
+/// connections run as.
 ///
-/// Events go to a function, errors are the output.
+/// When the server wants to stop, the machine is asked to finish. How the connection ended is nobody's business here; drive it by
+/// [`Exclusive`] to know.
 #[must_use = "a connection moves only while it is polled"]
-pub struct Serve<P, T, R: Runtime, F> {
+pub struct Serve<P: StreamProtocol, T, R: Runtime> {
     driver: Exclusive<P, T, R>,
-    on_event: F,
+    stopping: Option<Stopping>,
+    on_event: fn(&mut P, P::Event),
 }
 
-impl<P, T, R, F> Serve<P, T, R, F>
-where
-    P: StreamProtocol,
-    T: Transport,
-    R: Runtime,
-    F: FnMut(&mut P, P::Event),
-{
+impl<P: StreamProtocol, T: Transport, R: Runtime> Serve<P, T, R> {
     /// Serves with `machine` over `transport`, and gives each event to `on_event`.
-    pub fn new(runtime: R, transport: T, machine: P, on_event: F) -> Self {
-        Self { driver: Exclusive::new(runtime, transport, machine), on_event }
+    pub fn new(
+        runtime: R,
+        transport: T,
+        machine: P,
+        stopping: Option<Stopping>,
+        on_event: fn(&mut P, P::Event),
+    ) -> Self {
+        Self { driver: Exclusive::new(runtime, transport, machine), stopping, on_event }
     }
 }
 
-// Nothing in it is pinned: the driver and the function are moved about freely.
-impl<P, T, R: Runtime, F> Unpin for Serve<P, T, R, F> {}
+// Nothing in it is pinned: the driver is moved about freely.
+impl<P: StreamProtocol, T, R: Runtime> Unpin for Serve<P, T, R> {}
 
-impl<P, T, R, F> Future for Serve<P, T, R, F>
-where
-    P: StreamProtocol,
-    T: Transport,
-    R: Runtime,
-    F: FnMut(&mut P, P::Event),
-{
-    type Output = Result<(), DriverError<P::Error>>;
+impl<P: StreamProtocol, T: Transport, R: Runtime> Future for Serve<P, T, R> {
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        while let Some(event) = ready!(this.driver.poll_event(cx))? {
-            (this.on_event)(this.driver.machine_mut(), event);
+        if let Some(stopping) = &mut this.stopping
+            && Pin::new(stopping).poll(cx).is_ready()
+        {
+            this.stopping = None;
+            let now = this.driver.runtime().now();
+            this.driver.machine_mut().close(now);
         }
-        Poll::Ready(Ok(()))
+        loop {
+            match this.driver.poll_event(cx) {
+                Poll::Ready(Ok(Some(event))) => (this.on_event)(this.driver.machine_mut(), event),
+                Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
     }
 }
 
-impl<P: fmt::Debug, T, R: Runtime, F> fmt::Debug for Serve<P, T, R, F> {
+impl<P: StreamProtocol + fmt::Debug, T, R: Runtime> fmt::Debug for Serve<P, T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serve").field("driver", &self.driver).finish_non_exhaustive()
     }

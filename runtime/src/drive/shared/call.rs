@@ -102,30 +102,26 @@ enum Stage<T> {
 impl<P: RequestProtocol, R: Runtime> Pending<'_, P, R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answers<P::Response>, CallError<P::Error>>> {
         let shared = &self.connection.shared;
-        match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New(request, timeout) => {
-                let now = self.connection.runtime.now();
-                let submitted = shared.lock().submit(cx, now, timeout, request);
-                let (id, task) = submitted?;
-                if let Some(task) = task {
-                    task.wake();
-                }
-                self.stage = Stage::Submitted(id);
-                Poll::Pending
-            }
-            Stage::Submitted(id) => {
-                let polled = shared.lock().poll_call(cx, id);
-                match polled {
-                    Polled::Pending => {
-                        self.stage = Stage::Submitted(id);
-                        Poll::Pending
-                    }
-                    Polled::Answered(answers) => Poll::Ready(Ok(answers)),
-                    Polled::Failed(error) => Poll::Ready(Err(error)),
-                }
-            }
-            Stage::Done => Poll::Pending,
+        if let Stage::Submitted(id) = self.stage {
+            let polled = shared.lock().poll_call(cx, id);
+            let result = match polled {
+                Polled::Pending => return Poll::Pending,
+                Polled::Answered(answers) => Ok(answers),
+                Polled::Failed(error) => Err(error),
+            };
+            self.stage = Stage::Done;
+            return Poll::Ready(result);
         }
+        if let Stage::New(request, timeout) = std::mem::replace(&mut self.stage, Stage::Done) {
+            let now = self.connection.runtime.now();
+            let submitted = shared.lock().submit(cx, now, timeout, request);
+            let (id, task) = submitted?;
+            self.stage = Stage::Submitted(id);
+            if let Some(task) = task {
+                task.wake();
+            }
+        }
+        Poll::Pending
     }
 }
 

@@ -71,8 +71,8 @@ pub(super) struct State<P: RequestProtocol> {
     pub(super) config: Config,
     slots: Vec<Slot<P>>,
     free: Vec<u32>,
-    /// Slots whose request waits for room in the machine, oldest first.
-    waiting: VecDeque<u32>,
+    /// Requests that wait for room in the machine, oldest first. One whose caller has left is dropped when its turn comes.
+    waiting: VecDeque<(SlotId, P::Request)>,
     /// Calls that somebody still waits for.
     live: usize,
     /// No call's deadline is earlier than this. It may be stale: the call that had it may be done.
@@ -92,19 +92,18 @@ pub(super) struct State<P: RequestProtocol> {
 struct Slot<P: RequestProtocol> {
     /// Tells this use of the slot from earlier ones.
     generation: u32,
-    phase: Phase<P>,
+    phase: Phase<P::Error>,
     waker: Option<Waker>,
     deadline: Option<Instant>,
     answers: Answers<P::Response>,
 }
 
-enum Phase<P: RequestProtocol> {
+enum Phase<E> {
     Free,
-    /// Waits for room in the machine.
-    Waiting(P::Request),
-    InFlight,
+    /// Waits for room in the machine, or for answers.
+    Pending,
     Answered,
-    Failed(CallError<P::Error>),
+    Failed(CallError<E>),
 }
 
 /// What was answered so far. One answer, the usual case, needs no allocation.
@@ -188,34 +187,29 @@ impl<P: RequestProtocol> State<P> {
             return Err(CallError::Overloaded);
         }
         let id = self.allocate();
-        // Whoever came first goes first: while others wait for room, so does this one.
-        let phase = if self.waiting.is_empty() {
+        if self.waiting.is_empty() {
             match self.machine.submit(now, id.token(), request) {
-                Ok(()) => Phase::InFlight,
+                Ok(()) => {}
                 Err(SubmitError::Closed(_)) => {
                     self.release(id.index);
                     return Err(CallError::Closed { progress: Progress::NotSent, cause: None });
                 }
-                Err(full) => self.wait_for_room(id, full.into_request()),
+                Err(full) => self.waiting.push_back((id, full.into_request())),
             }
         } else {
-            self.wait_for_room(id, request)
-        };
+            // Whoever came first goes first: while others wait for room, so does this one.
+            self.waiting.push_back((id, request));
+        }
         let deadline = timeout.map(|timeout| now + timeout);
         if let Some(deadline) = deadline {
             self.earliest_deadline = Some(self.earliest_deadline.map_or(deadline, |at| at.min(deadline)));
         }
         let slot = &mut self.slots[id.index as usize];
-        slot.phase = phase;
+        slot.phase = Phase::Pending;
         slot.deadline = deadline;
         slot.waker = Some(cx.waker().clone());
         self.live += 1;
         Ok((id, self.wake_task()))
-    }
-
-    fn wait_for_room(&mut self, id: SlotId, request: P::Request) -> Phase<P> {
-        self.waiting.push_back(id.index);
-        Phase::Waiting(request)
     }
 
     /// Looks into a caller's slot, and frees it when the call is over.
@@ -249,11 +243,10 @@ impl<P: RequestProtocol> State<P> {
     /// The caller went away. Returns the waker of a task that may have to end now.
     pub(super) fn abandon(&mut self, id: SlotId) -> Option<Waker> {
         self.live -= 1;
-        match self.slots[id.index as usize].phase {
-            // The request's place stays in the machine. Its answer finds a slot of another generation, and is dropped.
-            Phase::InFlight => self.machine.cancel(id.token()),
-            Phase::Waiting(_) => self.waiting.retain(|index| *index != id.index),
-            _ => {}
+        // The request's place stays, in the machine or in the queue for it. An answer finds a slot of another generation, and is
+        // dropped.
+        if matches!(self.slots[id.index as usize].phase, Phase::Pending) {
+            self.machine.cancel(id.token());
         }
         self.release(id.index);
         if self.handles == 0 && self.live == 0 { self.wake_task() } else { None }
@@ -311,22 +304,15 @@ impl<P: RequestProtocol> State<P> {
 
     /// Moves waiting requests into the machine while it has room.
     pub(super) fn admit(&mut self, now: Instant) {
-        while let Some(&index) = self.waiting.front() {
-            let slot = &mut self.slots[index as usize];
-            let token = SlotId { index, generation: slot.generation }.token();
-            let Phase::Waiting(request) = std::mem::replace(&mut slot.phase, Phase::InFlight) else {
-                self.waiting.pop_front();
+        while let Some((id, request)) = self.waiting.pop_front() {
+            let slot = &self.slots[id.index as usize];
+            if slot.generation != id.generation || !matches!(slot.phase, Phase::Pending) {
                 continue;
-            };
-            match self.machine.submit(now, token, request) {
-                Ok(()) => {
-                    self.waiting.pop_front();
-                }
-                // Full: later. Closed: the end of the connection, which is near, fails it.
-                Err(refused) => {
-                    slot.phase = Phase::Waiting(refused.into_request());
-                    return;
-                }
+            }
+            // Full: later. Closed: the end of the connection, which is near, fails it.
+            if let Err(refused) = self.machine.submit(now, id.token(), request) {
+                self.waiting.push_front((id, refused.into_request()));
+                return;
             }
         }
     }
@@ -339,7 +325,7 @@ impl<P: RequestProtocol> State<P> {
         else {
             return;
         };
-        if matches!(slot.phase, Phase::InFlight) {
+        if matches!(slot.phase, Phase::Pending) {
             slot.answers.push(answer.response);
             if answer.last {
                 slot.phase = Phase::Answered;
@@ -366,27 +352,19 @@ impl<P: RequestProtocol> State<P> {
         // One walk over all slots finds those that expired and the next deadline. It happens when a deadline was reached, not per
         // call, and then twice in a row only if calls have deadlines that close.
         self.earliest_deadline = None;
-        let (mut expired_waiting, mut expired_in_flight) = (false, false);
+        let mut expired = false;
         for slot in &mut self.slots {
-            let (Some(deadline), Phase::Waiting(_) | Phase::InFlight) = (slot.deadline, &slot.phase) else {
-                continue;
-            };
+            let (Some(deadline), Phase::Pending) = (slot.deadline, &slot.phase) else { continue };
             if deadline > now {
                 self.earliest_deadline = Some(self.earliest_deadline.map_or(deadline, |at| at.min(deadline)));
                 continue;
             }
-            let in_flight = matches!(slot.phase, Phase::InFlight);
-            expired_in_flight |= in_flight;
-            expired_waiting |= !in_flight;
+            expired = true;
             slot.phase = Phase::Failed(CallError::TimedOut { progress: Progress::NotSent });
             slot.answers = Answers::None;
             wakers.extend(slot.waker.take());
         }
-        if expired_waiting {
-            let slots = &self.slots;
-            self.waiting.retain(|index| matches!(slots[*index as usize].phase, Phase::Waiting(_)));
-        }
-        if expired_in_flight {
+        if expired {
             let mut cancelled = Vec::new();
             for (token, how_far) in self.machine.unanswered() {
                 if let Some(Phase::Failed(CallError::TimedOut { progress })) =
@@ -409,7 +387,7 @@ impl<P: RequestProtocol> State<P> {
         }
         let cause = cause.map(Arc::new);
         for slot in &mut self.slots {
-            if matches!(slot.phase, Phase::Waiting(_) | Phase::InFlight) {
+            if matches!(slot.phase, Phase::Pending) {
                 slot.phase =
                     Phase::Failed(CallError::Closed { progress: Progress::NotSent, cause: cause.clone() });
                 slot.answers = Answers::None;
@@ -455,7 +433,7 @@ impl<P: RequestProtocol> State<P> {
 }
 
 /// The phase of the slot that `token` names, if it still does.
-fn phase_of<P: RequestProtocol>(slots: &mut [Slot<P>], token: Token) -> Option<&mut Phase<P>> {
+fn phase_of<P: RequestProtocol>(slots: &mut [Slot<P>], token: Token) -> Option<&mut Phase<P::Error>> {
     let id = SlotId::of(token);
     let slot = slots.get_mut(id.index as usize)?;
     (slot.generation == id.generation).then_some(&mut slot.phase)

@@ -89,7 +89,7 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
         if let Some(cause) = end {
             return Turn::Over(cause);
         }
-        if !self.wakers.is_empty() {
+        if self.wakers.len() > 1 {
             drop(state);
             self.wake_all();
             return Turn::Woke;
@@ -103,6 +103,9 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
         if interest.is_closed() && self.pump.output.is_empty() {
             return Turn::Over(None);
         }
+        drop(state);
+        // A lone caller runs as soon as this task sleeps; stepping aside for it would only be one more poll.
+        self.wake_all();
         Turn::Wait(interest)
     }
 
@@ -151,8 +154,9 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Future for Drive<P, T, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        // One look at the clock: what happens within a poll happens at one moment.
+        let now = this.runtime.now();
         for _ in 0..TURNS_PER_POLL {
-            let now = this.runtime.now();
             this.send(cx, now);
             let interest = match this.turn(now) {
                 Turn::Woke => break,

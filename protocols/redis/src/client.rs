@@ -1,0 +1,462 @@
+//! The client's end of a connection.
+//!
+//! ```text
+//!          new                all steps answered          close, last answer
+//!           |                         |                           |
+//!           v                         v                           v
+//!     [ Handshake ] ------------> [ Ready ] ----------------> [ Closed ]
+//!           |                         |
+//!           +-----> [ Failed ] <------+   bytes, time or a refusal
+//! ```
+//!
+//! Requests may be submitted at once: they wait, encoded, until the handshake is done. From then on the machine is a queue
+//! of slots in the order of the wire. Each reply belongs to the slot at the front, whoever has gone away meanwhile.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use glowplug_core::{
+    Answer, Instant, Interest, Progress, ReadInterest, RequestProtocol, SendBuf, StreamProtocol, SubmitError,
+    Token, WriteInterest,
+};
+
+use crate::command::{Blocks, Command, Subscribes};
+use crate::config::ClientConfig;
+use crate::error::{Error, PeerError, Phase};
+use crate::event::Event;
+use crate::handshake::{Handshake, Outcome};
+use crate::pubsub::Subscriptions;
+use crate::request::Request;
+use crate::wire::{Decoder, Protocol, Reply};
+
+/// How long the answer to a keep-alive `PING` may take when `answer_timeout` is off.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The client's end of a connection, as a pure state machine: handshake, pipelining, pushes, deadlines.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use glowplug_core::{Instant, RequestProtocol, SendBuf, StreamProtocol, Token};
+/// use glowplug_redis::{ClientConfig, ClientConnection, Command, Event, wire::Protocol};
+///
+/// let now = Instant::ZERO;
+/// let config = ClientConfig::new().protocol(Protocol::Resp2).set_info(false);
+/// let mut connection = ClientConnection::new(now, config);
+/// connection.submit(now, Token(1), Command::new("PING").into()).expect("there is room");
+///
+/// let mut input = BytesMut::new();
+/// assert!(matches!(connection.poll_event(now, &mut input)?, Some(Event::Connected { .. })));
+/// let mut out = SendBuf::new();
+/// connection.poll_transmit(now, &mut out);
+/// assert_eq!(out.take_all(), &b"*1\r\n$4\r\nPING\r\n"[..]);
+///
+/// input.extend_from_slice(b"+PONG\r\n");
+/// let Some(Event::Answer(answer)) = connection.poll_event(now, &mut input)? else { panic!("no answer") };
+/// assert_eq!((answer.token, answer.last), (Token(1), true));
+/// # Ok::<(), glowplug_redis::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ClientConnection {
+    state: State,
+    decoder: Decoder,
+    protocol: Protocol,
+    /// In the order of the wire.
+    slots: VecDeque<Slot>,
+    subscriptions: Subscriptions,
+    /// Requests, encoded, that no output has taken yet.
+    queued: SendBuf,
+    /// Bytes ever queued, and bytes ever taken: a slot knows its place in the former.
+    total_queued: u64,
+    total_taken: u64,
+    closing: bool,
+    eof: bool,
+    /// When the last byte came, or when the wait began, whichever is later.
+    quiet_since: Instant,
+    /// The input's length when it was last seen.
+    seen: usize,
+    config: ClientConfig,
+}
+
+#[derive(Debug)]
+enum State {
+    Handshake(Handshake),
+    Ready,
+    Closed,
+    Failed(Error),
+}
+
+/// A request on its way.
+#[derive(Debug)]
+struct Slot {
+    owner: Owner,
+    /// Replies that are still to come.
+    left: usize,
+    begun: bool,
+    /// Where its bytes lie among all that were ever queued.
+    start: u64,
+    end: u64,
+    blocks: Option<Blocks>,
+    subscribes: Option<Subscribes>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Caller(Token),
+    /// The caller went away: read the answer, throw it away.
+    Nobody,
+    KeepAlive,
+}
+
+impl ClientConnection {
+    /// A connection whose transport has just been established.
+    pub fn new(now: Instant, config: ClientConfig) -> Self {
+        Self {
+            state: State::Handshake(Handshake::new(&config)),
+            decoder: Decoder::new(config.limits),
+            protocol: Protocol::Resp2,
+            slots: VecDeque::new(),
+            subscriptions: Subscriptions::default(),
+            queued: SendBuf::new(),
+            total_queued: 0,
+            total_taken: 0,
+            closing: false,
+            eof: false,
+            quiet_since: now,
+            seen: 0,
+            config,
+        }
+    }
+
+    /// The version that is spoken: RESP2 until the handshake is done.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// True once the handshake is done and until the connection is over.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready)
+    }
+
+    fn progress_of(&self, slot: &Slot) -> Progress {
+        if slot.begun {
+            Progress::AnswerBegun
+        } else if self.total_taken >= slot.end {
+            Progress::FullySent
+        } else if self.total_taken > slot.start {
+            Progress::PartlySent
+        } else {
+            Progress::NotSent
+        }
+    }
+
+    fn push_slot(&mut self, now: Instant, owner: Owner, request: Request) {
+        if self.slots.is_empty() {
+            self.quiet_since = self.quiet_since.max(now);
+        }
+        let Request { replies, blocks, subscribes, .. } = request;
+        let before = self.queued.len();
+        request.encode(&mut self.queued);
+        let start = self.total_queued;
+        self.total_queued += (self.queued.len() - before) as u64;
+        let left = match subscribes {
+            Some(Subscribes::Names(names)) => names,
+            // Known when its turn comes.
+            Some(Subscribes::AllOf(_)) => 1,
+            None => replies,
+        };
+        self.slots.push_back(Slot {
+            owner,
+            left,
+            begun: false,
+            start,
+            end: self.total_queued,
+            blocks,
+            subscribes,
+        });
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.state = State::Failed(error.clone());
+        self.seen = 0;
+        error
+    }
+
+    /// Gives a whole reply to whom it belongs.
+    #[inline]
+    fn dispatch(&mut self, reply: Reply) -> Result<Option<Event>, Error> {
+        if matches!(reply, Reply::Aggregate(_)) && !self.is_answer(&reply)? {
+            return Ok(Some(Event::Push(reply)));
+        }
+        let Some(slot) = self.slots.front_mut() else {
+            return Err(Error::Peer(PeerError::UnsolicitedReply));
+        };
+        slot.begun = true;
+        slot.left -= 1;
+        if slot.subscribes.is_some() {
+            match reply {
+                Reply::Aggregate(_) => {}
+                // One refusal answers the whole command.
+                Reply::Error(_) => slot.left = 0,
+                _ => return Err(Error::Peer(PeerError::NotAConfirmation)),
+            }
+        }
+        let (owner, last) = (slot.owner, slot.left == 0);
+        if last {
+            self.slots.pop_front();
+        }
+        Ok(match owner {
+            Owner::Caller(token) => Some(Event::Answer(Answer { token, response: reply, last })),
+            Owner::Nobody | Owner::KeepAlive => None,
+        })
+    }
+
+    /// Tells an answer from a push; takes note of confirmations.
+    fn is_answer(&mut self, reply: &Reply) -> Result<bool, Error> {
+        let front = self.slots.front_mut();
+        let awaited = front.as_ref().and_then(|slot| slot.subscribes);
+        if self.protocol == Protocol::Resp3 && !reply.is_push() {
+            return match awaited {
+                Some(_) => Err(Error::Peer(PeerError::NotAConfirmation)),
+                None => Ok(true),
+            };
+        }
+        if self.protocol == Protocol::Resp2 && (!self.subscriptions.any() || Subscriptions::is_message(reply))
+        {
+            if self.subscriptions.any() {
+                return Ok(false);
+            }
+            if awaited.is_none() {
+                return Ok(true);
+            }
+        }
+        // A confirmation, a push of another kind, or over RESP2 an answer to PING while subscribed.
+        let scope_count = match awaited {
+            Some(Subscribes::AllOf(scope)) => self.subscriptions.count(scope),
+            _ => 0,
+        };
+        let confirmed = self.subscriptions.confirmed(reply);
+        let Some(slot) = front.filter(|_| awaited.is_some()) else {
+            return Ok(self.protocol == Protocol::Resp2 && !confirmed);
+        };
+        if !confirmed {
+            return match self.protocol {
+                Protocol::Resp2 => Err(Error::Peer(PeerError::NotAConfirmation)),
+                Protocol::Resp3 => Ok(false),
+            };
+        }
+        if !slot.begun && matches!(awaited, Some(Subscribes::AllOf(_))) {
+            slot.left = scope_count.max(1);
+        }
+        Ok(true)
+    }
+
+    /// Lets the handshake take the next reply.
+    fn shake(&mut self, reply: Reply) -> Result<Option<Event>, Error> {
+        let State::Handshake(handshake) = &mut self.state else { return Ok(None) };
+        if reply.is_push() {
+            return Ok(Some(Event::Push(reply)));
+        }
+        match handshake.handle_reply(reply, &self.config)? {
+            Outcome::Continue => Ok(None),
+            Outcome::Done { protocol, server } => {
+                self.protocol = protocol;
+                self.state = State::Ready;
+                Ok(Some(Event::Connected { protocol, server }))
+            }
+        }
+    }
+
+    fn note_input(&mut self, now: Instant, len: usize) {
+        if len > self.seen {
+            self.quiet_since = self.quiet_since.max(now);
+        }
+    }
+
+    /// `input` holds no whole reply any more.
+    fn out_of_input(&mut self, input: &BytesMut) -> Result<Option<Event>, Error> {
+        if self.eof {
+            if !input.is_empty() || !self.slots.is_empty() || matches!(self.state, State::Handshake(_)) {
+                return Err(self.fail(Error::UnexpectedEof));
+            }
+            self.state = State::Closed;
+        }
+        self.close_when_done();
+        Ok(None)
+    }
+
+    fn close_when_done(&mut self) {
+        if self.closing && self.slots.is_empty() && !matches!(self.state, State::Failed(_)) {
+            self.state = State::Closed;
+        }
+    }
+
+    /// What is waited for, and until when.
+    fn deadline(&self) -> Option<(Instant, Phase)> {
+        let answer_timeout = self.config.answer_timeout;
+        let (phase, wait) = match (&self.state, self.slots.front()) {
+            (State::Closed | State::Failed(_), _) => return None,
+            (State::Handshake(_), _) => (Phase::Handshake, self.config.handshake_timeout?),
+            (State::Ready, None) => (Phase::Idle, self.config.keep_alive?),
+            (State::Ready, Some(slot)) if slot.owner == Owner::KeepAlive => {
+                (Phase::KeepAlive, answer_timeout.unwrap_or(PING_TIMEOUT))
+            }
+            (State::Ready, Some(slot)) => match slot.blocks {
+                None => (Phase::Answer, answer_timeout?),
+                Some(Blocks::For(extra)) => (Phase::Answer, answer_timeout?.saturating_add(extra)),
+                Some(Blocks::Forever) => return None,
+            },
+        };
+        Some((self.quiet_since + wait, phase))
+    }
+}
+
+impl StreamProtocol for ClientConnection {
+    type Event = Event;
+    type Error = Error;
+
+    fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<Event>, Error> {
+        self.note_input(now, input.len());
+        loop {
+            match &mut self.state {
+                State::Failed(error) => return Err(error.clone()),
+                State::Closed => return Ok(None),
+                State::Handshake(handshake) if handshake.is_done() => {
+                    // Nothing to say: RESP2 without a password.
+                    self.protocol = Protocol::Resp2;
+                    self.state = State::Ready;
+                    return Ok(Some(Event::Connected { protocol: Protocol::Resp2, server: None }));
+                }
+                State::Handshake(_) | State::Ready => {}
+            }
+            let reply = match self.decoder.decode(input) {
+                Ok(Some(reply)) => reply,
+                Ok(None) => {
+                    self.seen = input.len();
+                    return self.out_of_input(input);
+                }
+                Err(error) => return Err(self.fail(error.into())),
+            };
+            self.seen = input.len();
+            let event =
+                if matches!(self.state, State::Ready) { self.dispatch(reply) } else { self.shake(reply) };
+            match event {
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+    }
+
+    fn poll_transmit(&mut self, _now: Instant, out: &mut SendBuf) {
+        match &mut self.state {
+            State::Handshake(handshake) => handshake.transmit(out),
+            State::Ready => {
+                let room = out.room();
+                let waiting = self.queued.len();
+                if waiting == 0 || room == 0 {
+                    return;
+                }
+                if waiting <= room {
+                    self.total_taken += waiting as u64;
+                    out.append(&mut self.queued);
+                } else {
+                    // Byte by byte, not request by request: the limit is the driver's, and a request may be of any size.
+                    self.total_taken += room as u64;
+                    out.push(self.queued.copy_to_bytes(room));
+                }
+            }
+            State::Closed | State::Failed(_) => {}
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline().map(|(at, _)| at)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let Some((at, phase)) = self.deadline() else { return };
+        if now < at {
+            return;
+        }
+        if phase == Phase::Idle {
+            self.quiet_since = now;
+            if !self.closing {
+                self.push_slot(now, Owner::KeepAlive, Command::new("PING").into());
+            }
+        } else {
+            self.fail(Error::TimedOut(phase));
+        }
+    }
+
+    fn handle_eof(&mut self, _now: Instant) {
+        self.eof = true;
+    }
+
+    fn close(&mut self, _now: Instant) {
+        self.closing = true;
+        self.close_when_done();
+    }
+
+    fn interest(&self) -> Interest {
+        match self.state {
+            State::Closed | State::Failed(_) => Interest::CLOSED,
+            State::Handshake(_) | State::Ready => Interest {
+                read: if self.eof { ReadInterest::Closed } else { ReadInterest::Want(self.decoder.needed()) },
+                write: WriteInterest::Open,
+            },
+        }
+    }
+}
+
+impl RequestProtocol for ClientConnection {
+    type Request = Request;
+    type Response = Reply;
+
+    /// Takes a request in. An empty pipeline comes back as `Closed`: nothing would ever answer it.
+    fn submit(&mut self, now: Instant, token: Token, request: Request) -> Result<(), SubmitError<Request>> {
+        if self.closing
+            || self.eof
+            || request.replies == 0
+            || matches!(self.state, State::Closed | State::Failed(_))
+        {
+            return Err(SubmitError::Closed(request));
+        }
+        let waiting = self.queued.len();
+        if self.slots.len() >= self.config.max_in_flight
+            || (waiting > 0 && waiting + request.encoded_len() > self.config.max_queued_bytes)
+        {
+            return Err(SubmitError::Full(request));
+        }
+        self.push_slot(now, Owner::Caller(token), request);
+        Ok(())
+    }
+
+    fn cancel(&mut self, token: Token) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.owner == Owner::Caller(token)) {
+            slot.owner = Owner::Nobody;
+        }
+    }
+
+    /// Oldest first.
+    fn unanswered(&self) -> impl Iterator<Item = (Token, Progress)> {
+        self.slots.iter().filter_map(|slot| match slot.owner {
+            Owner::Caller(token) => Some((token, self.progress_of(slot))),
+            _ => None,
+        })
+    }
+
+    fn in_flight(&self) -> usize {
+        self.slots.len() - usize::from(self.slots.iter().any(|slot| slot.owner == Owner::KeepAlive))
+    }
+
+    fn into_answer(event: Event) -> Result<Answer<Reply>, Event> {
+        match event {
+            Event::Answer(answer) => Ok(answer),
+            other => Err(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

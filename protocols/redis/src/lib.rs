@@ -1,0 +1,45 @@
+//! Redis and Valkey without the I/O: RESP2 and RESP3, both ends of a connection, commands as values.
+//!
+//! Nothing here opens a socket, reads a clock or starts a task. Bytes and time go in; events, bytes and a deadline come out.
+//!
+//! - [`ClientConnection`] is the client's end: handshake, pipelining, pushes, deadlines. [`Command`] and [`Pipeline`] are
+//!   what it takes, [`Reply`] is what it gives back.
+//! - [`commands`] makes typed commands: [`Typed`] values that know what they are answered with, by [`FromReply`].
+//! - [`ServerConnection`] is the server's end: commands in, replies out.
+//! - [`wire`] is the codec alone.
+//! - `memory` (a feature) is a server that lives in memory: a test double that needs no install.
+//!
+//! A blocking client on nothing but `std::net::TcpStream` takes twenty lines: see `examples/blocking.rs`.
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(test, feature = "memory"))]
+extern crate std;
+
+mod client;
+mod command;
+pub mod commands;
+mod config;
+mod error;
+mod event;
+mod from_reply;
+mod handshake;
+#[cfg(feature = "memory")]
+pub mod memory;
+mod pubsub;
+mod request;
+mod server;
+mod typed;
+pub mod wire;
+
+pub use client::ClientConnection;
+pub use command::{Arg, Blocks, Command};
+pub use config::{ClientConfig, ServerConfig};
+pub use error::{Error, PeerError, Phase};
+pub use event::Event;
+pub use from_reply::{FromReply, ReplyError};
+pub use pubsub::{PushMessage, Scope};
+pub use request::{Pipeline, Request};
+pub use server::{ServerConnection, ServerEvent};
+pub use typed::{Answers, Typed};
+pub use wire::{Protocol, Reply, ReplyRef, ServerError};

@@ -1,0 +1,42 @@
+//! One macro that names everything for one plug.
+
+/// Re-exports what this crate offers, bound to one runtime: `redis::Client` for `redis::Client<Tokio>`, and so on.
+///
+/// A plug calls it once, at its crate root, with the path of its runtime type. Features are the plug's own: it forwards each
+/// (`redis = ["glowplug-runtime/redis"]`), and the modules appear with them.
+#[macro_export]
+macro_rules! plug {
+    ($runtime:ty) => {
+        pub use $crate::{Endpoint, Runtime};
+
+        /// Streams: a server with limits and a drain, on this runtime.
+        pub mod server {
+            pub use $crate::server::{Accepted, Config, Stopper, Stopping};
+
+            /// A listening server on this runtime.
+            pub type Server = $crate::server::Server<$runtime>;
+        }
+
+        /// Redis on this runtime.
+        #[cfg(feature = "redis")]
+        pub mod redis {
+            pub use $crate::redis::{Command, ConnectError, Error, Pipeline, Reply, Typed, commands};
+
+            /// A Redis client on this runtime.
+            pub type Client = $crate::redis::Client<$runtime>;
+            /// How such a client connects and behaves.
+            pub type Builder = $crate::redis::Builder<$runtime>;
+            #[cfg(feature = "redis-memory")]
+            pub use $crate::redis::serve_memory;
+        }
+
+        /// TLS on this runtime's streams.
+        #[cfg(feature = "tls")]
+        pub mod tls {
+            pub use $crate::tls::{ClientConfig, ServerConfig};
+
+            /// A stream of this runtime under TLS.
+            pub type Tls = $crate::tls::Tls<<$runtime as $crate::Runtime>::Stream>;
+        }
+    };
+}

@@ -1,0 +1,364 @@
+//! A server of byte streams: accept, limit, drain.
+//!
+//! ```text
+//!   Listener ──▶ accept loop ──▶ one task per connection (Guarded)
+//!                  │  cap, back-off        │
+//!   Stopper ───────┴── stop ──▶ Stopping ──┘  drain, then cancel
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use glowplug_core::{Backoff, BackoffConfig};
+
+use crate::time::{sleep_until, within};
+use crate::{Endpoint, Listener, Runtime, Spawn};
+
+/// How a server behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How many connections are served at once; further ones wait in the system's backlog. Default 16,384.
+    pub max_connections: usize,
+    /// How long a stopped server waits for its connections before it cancels them. Default 30 s.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max_connections: 16_384, drain_timeout: Duration::from_secs(30) }
+    }
+}
+
+impl Config {
+    /// Sets how many connections are served at once (at least 1).
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections.max(1);
+        self
+    }
+
+    /// Sets how long a stopped server waits for its connections before it cancels them.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+}
+
+/// A listening server. [`run`](Self::run) serves.
+pub struct Server<R: Runtime> {
+    runtime: R,
+    listener: R::Listener,
+    config: Config,
+    shared: Arc<Shared>,
+}
+
+/// One connection that came in.
+#[derive(Debug)]
+pub struct Accepted<S> {
+    /// The stream.
+    pub stream: S,
+    /// Where it comes from.
+    pub peer: Endpoint,
+    /// Tells when the server wants to stop.
+    pub stopping: Stopping,
+}
+
+/// Stops a server from elsewhere. Cheap to clone.
+#[derive(Clone)]
+pub struct Stopper {
+    shared: Arc<Shared>,
+}
+
+/// Resolves once the server wants to stop: finish what was begun, then return.
+pub struct Stopping {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// The time to drain is over. Beside the lock, because every poll of every connection looks.
+    cancelled: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    stopping: bool,
+    connections: usize,
+    next_id: u64,
+    /// Who waits to hear that the server stops or cancels, by the id of the waiter.
+    waiters: BTreeMap<u64, Waker>,
+    /// The accept loop, which waits for a connection to end, or for the stop.
+    acceptor: Option<Waker>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn new_id(&self) -> u64 {
+        let mut state = self.lock();
+        state.next_id += 1;
+        state.next_id
+    }
+
+    /// Changes the state, then wakes everybody.
+    fn announce(&self, change: impl FnOnce(&mut State)) {
+        let (waiters, acceptor) = {
+            let mut state = self.lock();
+            change(&mut state);
+            let waiters: Vec<Waker> = state.waiters.values().cloned().collect();
+            (waiters, state.acceptor.take())
+        };
+        waiters.into_iter().chain(acceptor).for_each(Waker::wake);
+    }
+}
+
+impl Stopper {
+    /// Asks the server to stop: it accepts no more, and waits for its connections. Asking again changes nothing.
+    pub fn stop(&self) {
+        self.shared.announce(|state| state.stopping = true);
+    }
+
+    /// Connections that are being served.
+    pub fn connections(&self) -> usize {
+        self.shared.lock().connections
+    }
+}
+
+impl fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopper").field("connections", &self.connections()).finish_non_exhaustive()
+    }
+}
+
+impl Stopping {
+    fn new(shared: Arc<Shared>) -> Self {
+        let id = shared.new_id();
+        Self { shared, id }
+    }
+
+    /// True once the server wants to stop.
+    pub fn is_set(&self) -> bool {
+        self.shared.lock().stopping
+    }
+}
+
+impl Future for Stopping {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        if state.stopping {
+            return Poll::Ready(());
+        }
+        state.waiters.insert(self.id, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        self.shared.lock().waiters.remove(&self.id);
+    }
+}
+
+impl fmt::Debug for Stopping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopping").field("is_set", &self.is_set()).finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> Server<R> {
+    /// Listens at `at`.
+    pub async fn bind(runtime: R, at: impl Into<Endpoint>) -> io::Result<Self> {
+        let listener = runtime.listen(&at.into()).await?;
+        Ok(Self::on(runtime, listener))
+    }
+
+    /// Serves on a listener that is there already.
+    pub fn on(runtime: R, listener: R::Listener) -> Self {
+        Self { runtime, listener, config: Config::default(), shared: Arc::default() }
+    }
+
+    /// Sets how the server behaves.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where it listens; for port 0 the port that the system picked.
+    pub fn local_endpoint(&self) -> io::Result<Endpoint> {
+        self.listener.local_endpoint()
+    }
+
+    /// What stops this server.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { shared: self.shared.clone() }
+    }
+
+    /// Serves until [`Stopper::stop`]: each connection runs `handler`'s future in a task of its own. Then the listener closes, and
+    /// connections have the configured time to end before they are cancelled. A handler that panics ends its own connection only.
+    ///
+    /// Dropping the future closes the listener; connections run on.
+    pub async fn run<H, F>(self, mut handler: H)
+    where
+        H: FnMut(Accepted<R::Stream>) -> F,
+        F: Future<Output = ()>,
+        R: Spawn<Guarded<F>>,
+    {
+        let Self { runtime, mut listener, config, shared } = self;
+        // Out of descriptors or memory, accepting again at once would only spin.
+        let pauses = BackoffConfig { max: Duration::from_secs(1), ..BackoffConfig::default() };
+        let mut backoff = Backoff::new(pauses, &runtime.seed());
+        loop {
+            match next(&shared, &config, &mut listener).await {
+                Next::Accepted(Ok((stream, peer))) => {
+                    backoff.succeeded();
+                    let stopping = Stopping::new(shared.clone());
+                    let future = handler(Accepted { stream, peer, stopping });
+                    runtime.spawn(Guarded::new(shared.clone(), future));
+                }
+                Next::Accepted(Err(error)) if is_about_one_peer(&error) => {}
+                Next::Accepted(Err(_)) => {
+                    let pause = backoff.failed(runtime.now()).unwrap_or_else(|| runtime.now());
+                    let mut stopping = pin!(Stopping::new(shared.clone()));
+                    let mut sleep = pin!(sleep_until(&runtime, pause));
+                    std::future::poll_fn(|cx| match stopping.as_mut().poll(cx) {
+                        Poll::Ready(()) => Poll::Ready(()),
+                        Poll::Pending => sleep.as_mut().poll(cx),
+                    })
+                    .await;
+                }
+                Next::Stop => break,
+            }
+        }
+        drop(listener);
+        if within(&runtime, Some(config.drain_timeout), all_gone(&shared)).await.is_err() {
+            shared.cancelled.store(true, Ordering::Release);
+            shared.announce(|_| {});
+            all_gone(&shared).await;
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Server<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("at", &self.local_endpoint().ok()).finish_non_exhaustive()
+    }
+}
+
+enum Next<S> {
+    Accepted(io::Result<(S, Endpoint)>),
+    Stop,
+}
+
+/// Waits for a connection, while there is room for one more, or for the stop.
+async fn next<L: Listener>(shared: &Arc<Shared>, config: &Config, listener: &mut L) -> Next<L::Stream> {
+    std::future::poll_fn(|cx| {
+        {
+            let mut state = shared.lock();
+            if state.stopping {
+                return Poll::Ready(Next::Stop);
+            }
+            state.acceptor = Some(cx.waker().clone());
+            if state.connections >= config.max_connections {
+                return Poll::Pending;
+            }
+        }
+        listener.poll_accept(cx).map(Next::Accepted)
+    })
+    .await
+}
+
+/// Errors that concern the peer which tried, and nobody else.
+fn is_about_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Waits until no connection is left.
+async fn all_gone(shared: &Arc<Shared>) {
+    std::future::poll_fn(|cx| {
+        let mut state = shared.lock();
+        state.acceptor = Some(cx.waker().clone());
+        if state.connections == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// A connection's task: it counts, it ends when the server cancels, and a panic stays inside.
+pub struct Guarded<F> {
+    // Boxed, so that a cancelled or panicked handler can be dropped in place.
+    future: Option<Pin<Box<F>>>,
+    shared: Arc<Shared>,
+    id: u64,
+    /// The waker this task is known by; a task that stays where it is registers once.
+    registered: Option<Waker>,
+}
+
+impl<F> Guarded<F> {
+    fn new(shared: Arc<Shared>, future: F) -> Self {
+        shared.lock().connections += 1;
+        let id = shared.new_id();
+        Self { future: Some(Box::pin(future)), shared, id, registered: None }
+    }
+}
+
+// The future is pinned in its box; nothing else is.
+impl<F> Unpin for Guarded<F> {}
+
+impl<F: Future<Output = ()>> Future for Guarded<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.registered = Some(cx.waker().clone());
+            self.shared.lock().waiters.insert(self.id, cx.waker().clone());
+        }
+        // After registering: whoever cancels from now on wakes this task.
+        if self.shared.cancelled.load(Ordering::Acquire) {
+            self.future = None;
+            return Poll::Ready(());
+        }
+        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        // After a panic the future is dropped and never polled again, so nobody sees what it left half done.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(())) | Err(_) => {}
+        }
+        self.future = None;
+        Poll::Ready(())
+    }
+}
+
+impl<F> Drop for Guarded<F> {
+    fn drop(&mut self) {
+        self.future = None;
+        let acceptor = {
+            let mut state = self.shared.lock();
+            state.connections -= 1;
+            state.waiters.remove(&self.id);
+            state.acceptor.take()
+        };
+        if let Some(acceptor) = acceptor {
+            acceptor.wake();
+        }
+    }
+}
+
+impl<F> fmt::Debug for Guarded<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,28 @@
+//! Network protocols without the I/O, and clients and servers on them for any executor.
+//!
+//! Every protocol is a pure state machine: bytes and time go in; events, bytes and a deadline come out. Use a machine by
+//! itself (`glowplug::redis`), or a client on the executor you have (`glowplug::smol::redis::Client`).
+//!
+//! This crate only re-exports; features pick protocols and executors:
+//!
+//! | feature | what it brings |
+//! | --- | --- |
+//! | `redis` | `glowplug::redis`: RESP2 and RESP3, both halves, commands as values |
+//! | `redis-memory` | the in-memory server, as a machine and served |
+//! | `tls` | rustls over any transport, with ring; `aws-lc-rs` adds a provider |
+//! | `tokio` | [`glowplug::tokio`](https://docs.rs/glowplug-tokio): everything bound to tokio |
+//! | `smol` | [`glowplug::smol`](https://docs.rs/glowplug-smol): everything bound to smol, and no tokio in the tree |
+//! | `sim` | [`glowplug::sim`](https://docs.rs/glowplug-sim): everything in a simulator, from one seed |
+//!
+//! All features are additive. None changes behaviour, and no executor is guessed from what is enabled.
+
+pub use glowplug_core as core;
+#[cfg(feature = "redis")]
+pub use glowplug_redis as redis;
+pub use glowplug_runtime as runtime;
+#[cfg(feature = "sim")]
+pub use glowplug_sim as sim;
+#[cfg(feature = "smol")]
+pub use glowplug_smol as smol;
+#[cfg(feature = "tokio")]
+pub use glowplug_tokio as tokio;
