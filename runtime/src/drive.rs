@@ -2,10 +2,12 @@
 //!
 //! - [`Exclusive`]: one caller drives one connection. No task, no lock; the caller's own polls move the bytes.
 //! - [`shared`]: many callers share one connection, and a task drives it.
+//! - [`Datagrams`]: one machine on one datagram socket, in batches.
 //!
-//! Both run the canonical loop of [`glowplug_core::StreamProtocol`] over a [`Pump`]. A turn of the machine is pure; I/O never
+//! The stream drivers run the canonical loop of [`glowplug_core::StreamProtocol`] over a [`Pump`]. A turn of the machine is pure; I/O never
 //! happens under a lock.
 
+mod datagram;
 pub(crate) mod deadline;
 mod error;
 mod exclusive;
@@ -13,6 +15,7 @@ mod pump;
 mod server;
 pub mod shared;
 
+pub use datagram::{Datagrams, NextDatagramEvent};
 pub use error::DriverError;
 pub use exclusive::{Exclusive, NextEvent, Parts};
 pub use pump::Pump;

@@ -9,6 +9,7 @@
 //! - [`DatagramProtocol`] is any number of peers on one datagram socket.
 //! - [`SendBuf`] is what a stream machine writes into; a driver sends it with vectored writes.
 //! - [`Instant`] is opaque time, handed in by whoever drives; [`Seed`] is randomness, handed in likewise.
+//! - [`framer`] cuts a byte stream into lines, lengths and delimited frames.
 //! - [`Backoff`] and [`limits`] are small parts that several protocols share.
 //!
 //! The crate is `no_std` and needs `alloc`.
@@ -21,6 +22,7 @@ extern crate std;
 mod backoff;
 mod bytes_ext;
 mod datagram;
+pub mod framer;
 pub mod limits;
 mod request;
 mod seed;

@@ -1,0 +1,73 @@
+//! What can go wrong with bytes.
+
+use core::fmt;
+
+/// A message, or a part of one, that breaks the rules of the wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DecodeError {
+    /// Where in the message it was noticed, in bytes from its start.
+    pub offset: usize,
+    /// What is wrong there.
+    pub reason: DecodeReason,
+}
+
+impl DecodeError {
+    #[inline]
+    pub(crate) const fn new(offset: usize, reason: DecodeReason) -> Self {
+        Self { offset, reason }
+    }
+}
+
+/// Why bytes are not a DNS message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DecodeReason {
+    /// The message ends inside something.
+    UnexpectedEnd,
+    /// The record data ends inside one of its fields.
+    DataTooShort,
+    /// The record data goes on behind its last field.
+    DataTooLong,
+    /// A field of the record data holds a value that its type forbids.
+    BadData,
+    /// A label that is neither text nor a pointer (RFC 6891 section 5 retired the rest).
+    BadLabelType,
+    /// A compression pointer that does not point backwards; following it could loop.
+    PointerNotBackwards,
+    /// A name is put together from more pointers than a name has labels.
+    TooManyPointers,
+    /// A name is longer than 255 bytes (RFC 1035 section 2.3.4).
+    NameTooLong,
+    /// Bytes follow the last record.
+    TrailingBytes,
+    /// More than one OPT record (RFC 6891 section 6.1.1).
+    SecondOpt,
+    /// An OPT record whose owner is not the root, or outside the additional section.
+    MisplacedOpt,
+}
+
+impl fmt::Display for DecodeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnexpectedEnd => "the message ends too early",
+            Self::DataTooShort => "the record data is too short",
+            Self::DataTooLong => "the record data is too long",
+            Self::BadData => "the record data holds a forbidden value",
+            Self::BadLabelType => "unknown label type",
+            Self::PointerNotBackwards => "a compression pointer does not point backwards",
+            Self::TooManyPointers => "a name has too many compression pointers",
+            Self::NameTooLong => "a name is longer than 255 bytes",
+            Self::TrailingBytes => "bytes follow the last record",
+            Self::SecondOpt => "more than one OPT record",
+            Self::MisplacedOpt => "an OPT record in the wrong place",
+        })
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.reason, self.offset)
+    }
+}
+
+impl core::error::Error for DecodeError {}

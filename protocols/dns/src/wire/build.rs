@@ -1,0 +1,274 @@
+//! Writing messages.
+
+use core::fmt;
+
+use bytes::{BufMut, BytesMut};
+
+use super::name::label_starts;
+use super::{Class, Edns, Flags, Header, MAX_NAME_LEN, NameRef, Rcode, Rdata, RecordType, schema};
+
+/// The sections that hold records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Section {
+    /// What was asked for.
+    Answer = 1,
+    /// Who is in charge.
+    Authority = 2,
+    /// What may help.
+    Additional = 3,
+}
+
+/// How many suffixes the compressor remembers. A full table only means longer messages.
+const TABLE: usize = 128;
+/// How far a remembered suffix may lie from its place in the table.
+const PROBES: usize = 8;
+/// Pointers have fourteen bits.
+const MAX_TARGET: usize = 0x3fff;
+
+/// Writes one message into a buffer, names compressed, never longer than a limit.
+///
+/// What does not fit is not written at all: the message always ends behind a whole record. The table of the compressor is
+/// of fixed size, so the cost of a record does not grow with the message.
+#[derive(Debug)]
+pub struct MessageBuilder<'b> {
+    out: &'b mut BytesMut,
+    start: usize,
+    limit: usize,
+    reserved: usize,
+    header: Header,
+    /// 0 while questions are written, then as [`Section`].
+    section: usize,
+    /// Places of suffixes, 0 for none (there is a header), beside some bits of their hash.
+    table: [(u16, u16); TABLE],
+}
+
+/// Why an entry was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use = "what was not written is missing from the message"]
+pub enum NoRoom {
+    /// It would have passed the limit.
+    Full,
+    /// Its section is over: sections are written in order.
+    SectionOver,
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the message would be too long",
+            Self::SectionOver => "a later section has begun",
+        })
+    }
+}
+
+impl core::error::Error for NoRoom {}
+
+impl<'b> MessageBuilder<'b> {
+    /// Starts a message behind what `out` holds already.
+    pub fn new(out: &'b mut BytesMut, id: u16, flags: Flags) -> Self {
+        let start = out.len();
+        out.extend_from_slice(&[0; Header::LEN]);
+        Self {
+            out,
+            start,
+            limit: usize::from(u16::MAX),
+            reserved: 0,
+            header: Header { id, flags, counts: [0; 4] },
+            section: 0,
+            table: [(0, 0); TABLE],
+        }
+    }
+
+    /// Limits the message to `limit` bytes (at least a header, at most 65,535).
+    pub fn limit(&mut self, limit: usize) {
+        self.limit = limit.clamp(Header::LEN, usize::from(u16::MAX));
+    }
+
+    /// Keeps `len` bytes free for what comes last.
+    pub fn reserve(&mut self, len: usize) {
+        self.reserved = len;
+    }
+
+    /// The flags, to be changed until the end.
+    pub fn flags_mut(&mut self) -> &mut Flags {
+        &mut self.header.flags
+    }
+
+    /// How many entries were written to each section.
+    pub fn counts(&self) -> [u16; 4] {
+        self.header.counts
+    }
+
+    /// The length so far.
+    pub fn len(&self) -> usize {
+        self.out.len() - self.start
+    }
+
+    /// False: a message has at least its header.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Appends a question.
+    pub fn question(&mut self, name: NameRef<'_>, rtype: RecordType, class: Class) -> Result<(), NoRoom> {
+        self.entry(0, |builder| {
+            builder.name(name);
+            builder.out.put_u16(rtype.0);
+            builder.out.put_u16(class.0);
+        })
+    }
+
+    /// Appends a record.
+    pub fn record(
+        &mut self,
+        section: Section,
+        owner: NameRef<'_>,
+        class: Class,
+        ttl: u32,
+        data: &Rdata,
+    ) -> Result<(), NoRoom> {
+        self.entry(section as usize, |builder| {
+            builder.name(owner);
+            builder.out.put_u16(data.rtype().0);
+            builder.out.put_u16(class.0);
+            builder.out.put_u32(ttl);
+            builder.rdata(data);
+        })
+    }
+
+    /// Appends the OPT record. The lower bits of `rcode` go into the header. What was reserved is free again.
+    pub fn edns(&mut self, edns: &Edns, rcode: Rcode) -> Result<(), NoRoom> {
+        self.reserved = 0;
+        self.header.flags = self.header.flags.with_rcode(rcode);
+        self.entry(Section::Additional as usize, |builder| edns.write(rcode, builder.out))
+    }
+
+    /// Completes the header and returns the message's length.
+    pub fn finish(self) -> usize {
+        let header = self.header.to_bytes();
+        self.out[self.start..self.start + Header::LEN].copy_from_slice(&header);
+        self.out.len() - self.start
+    }
+
+    /// Writes one entry, or takes it back if it passes the limit.
+    fn entry(&mut self, section: usize, write: impl FnOnce(&mut Self)) -> Result<(), NoRoom> {
+        if section < self.section || self.header.counts[section] == u16::MAX {
+            return Err(if section < self.section { NoRoom::SectionOver } else { NoRoom::Full });
+        }
+        let before = self.out.len();
+        write(self);
+        if self.len() + self.reserved > self.limit {
+            self.out.truncate(before);
+            let end = before - self.start;
+            // Chains in the table may break, which loses a suffix and nothing else.
+            for slot in &mut self.table {
+                if usize::from(slot.0) >= end {
+                    *slot = (0, 0);
+                }
+            }
+            return Err(NoRoom::Full);
+        }
+        self.section = section;
+        self.header.counts[section] += 1;
+        Ok(())
+    }
+
+    fn rdata(&mut self, data: &Rdata) {
+        let wire = data.as_wire();
+        let Some((fixed, names)) = schema::compressible(data.rtype()) else {
+            self.out.put_u16(wire.len() as u16);
+            self.out.put_slice(wire);
+            return;
+        };
+        let len_at = self.out.len();
+        self.out.put_u16(0);
+        let mut at = fixed.min(wire.len());
+        self.out.put_slice(&wire[..at]);
+        for _ in 0..names {
+            // The data was checked when it was made; what is no name after all is copied below.
+            let Ok((name, next)) = NameRef::read(wire, at) else { break };
+            self.name(name);
+            at = next;
+        }
+        self.out.put_slice(&wire[at..]);
+        let len = (self.out.len() - len_at - 2) as u16;
+        self.out[len_at..len_at + 2].copy_from_slice(&len.to_be_bytes());
+    }
+
+    /// Writes a name: its first labels, then a pointer to the longest suffix that the message has already.
+    fn name(&mut self, name: NameRef<'_>) {
+        let mut buffer;
+        let wire = match name.as_plain() {
+            Some(plain) => plain,
+            None => {
+                buffer = [0; MAX_NAME_LEN];
+                name.flatten(&mut buffer)
+            }
+        };
+        let mut starts = [0; 128];
+        let starts = label_starts(wire, &mut starts);
+        let base = self.len();
+        let mut hash = 0x811c_9dc5_u32;
+        let mut known = None;
+        let mut searching = true;
+        let mut literal = wire.len() - 1;
+        // From the right: each suffix is one label in front of the suffix found before.
+        for &start in starts.iter().rev() {
+            let at = usize::from(start);
+            let label = &wire[at..=at + usize::from(wire[at])];
+            for byte in label {
+                hash = (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
+            }
+            if searching {
+                if let Some(target) = self.find(hash, label, known) {
+                    known = Some(target);
+                    literal = at;
+                    continue;
+                }
+                // Once a suffix is new, the longer ones are new too.
+                searching = false;
+            }
+            self.remember(hash, base + at);
+        }
+        self.out.put_slice(&wire[..literal]);
+        match known {
+            Some(target) => self.out.put_u16(0xc000 | target),
+            None => self.out.put_u8(0),
+        }
+    }
+
+    /// The place of `label` followed by the suffix at `rest`, or by the root.
+    fn find(&self, hash: u32, label: &[u8], rest: Option<u16>) -> Option<u16> {
+        let message = &self.out[self.start..];
+        let tag = (hash >> 16) as u16;
+        slots(hash).map(|slot| self.table[slot]).take_while(|(at, _)| *at != 0).find_map(|(place, t)| {
+            let at = usize::from(place);
+            let end = at + label.len();
+            let same = t == tag
+                && message.get(at..end).is_some_and(|there| there.eq_ignore_ascii_case(label))
+                && match (message.get(end), rest) {
+                    (Some(&high @ 0xc0..), Some(rest)) => message
+                        .get(end + 1)
+                        .is_some_and(|low| u16::from_be_bytes([high & 0x3f, *low]) == rest),
+                    (Some(1..=63), Some(rest)) => end == usize::from(rest),
+                    (Some(0), None) => true,
+                    _ => false,
+                };
+            same.then_some(place)
+        })
+    }
+
+    fn remember(&mut self, hash: u32, at: usize) {
+        if at > MAX_TARGET {
+            return;
+        }
+        if let Some(slot) = slots(hash).find(|slot| self.table[*slot].0 == 0) {
+            self.table[slot] = (at as u16, (hash >> 16) as u16);
+        }
+    }
+}
+
+/// Where in the table a suffix may be.
+fn slots(hash: u32) -> impl Iterator<Item = usize> {
+    (0..PROBES).map(move |probe| (hash as usize + probe) % TABLE)
+}

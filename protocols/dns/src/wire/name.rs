@@ -1,0 +1,635 @@
+//! Domain names.
+
+use alloc::sync::Arc;
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use bytes::BytesMut;
+
+use crate::error::{DecodeError, DecodeReason};
+
+/// The longest name, counted as on the wire without compression (RFC 1035 section 2.3.4).
+pub const MAX_NAME_LEN: usize = 255;
+
+/// A name of 255 bytes has at most 127 labels before the root, so an honest name is put together from at most as many
+/// pieces. More pointers than that serve only to make the reader work.
+const MAX_POINTERS: usize = 127;
+
+/// A name inside a message: a place, not a copy. It was walked when it was made, so going through its labels cannot
+/// fail.
+///
+/// Names compare without regard to ASCII case (RFC 4343).
+#[derive(Clone, Copy)]
+pub struct NameRef<'a> {
+    message: &'a [u8],
+    at: usize,
+    /// Length without compression, the root's zero byte included.
+    len: u8,
+    /// The name lies in one piece at `at`.
+    plain: bool,
+}
+
+impl<'a> NameRef<'a> {
+    /// The root.
+    pub const ROOT: NameRef<'static> = NameRef { message: &[0], at: 0, len: 1, plain: true };
+
+    /// Reads the name at `at`. Returns it and where the next field starts.
+    ///
+    /// Pointers must point backwards, before the piece they end; their number and the name's length are limited. The
+    /// work is therefore bounded by 255 bytes and 127 pointers, whatever the message holds.
+    #[inline]
+    pub fn read(message: &'a [u8], at: usize) -> Result<(Self, usize), DecodeError> {
+        let mut position = at;
+        let mut len = 0;
+        loop {
+            match message.get(position) {
+                Some(0) => {
+                    len += 1;
+                    // `len` was at most 254 before the root.
+                    return Ok((Self { message, at, len: len as u8, plain: true }, position + 1));
+                }
+                Some(&label @ 1..=63) => {
+                    len += usize::from(label) + 1;
+                    position += usize::from(label) + 1;
+                    if len > MAX_NAME_LEN - 1 {
+                        return Err(DecodeError::new(position, DecodeReason::NameTooLong));
+                    }
+                }
+                Some(_) => return Self::read_compressed(message, at, position, len),
+                None => return Err(DecodeError::new(position, DecodeReason::UnexpectedEnd)),
+            }
+        }
+    }
+
+    /// Goes on with a name that has `len` bytes of labels before something at `position` that is not a label.
+    fn read_compressed(
+        message: &'a [u8],
+        at: usize,
+        mut position: usize,
+        mut len: usize,
+    ) -> Result<(Self, usize), DecodeError> {
+        let next = position + 2;
+        let mut piece = at;
+        let mut pointers = 0;
+        loop {
+            let error = |reason| Err(DecodeError::new(position, reason));
+            match message.get(position) {
+                Some(0) => return Ok((Self { message, at, len: len as u8 + 1, plain: false }, next)),
+                Some(&label @ 1..=63) => {
+                    len += usize::from(label) + 1;
+                    if len > MAX_NAME_LEN - 1 {
+                        return error(DecodeReason::NameTooLong);
+                    }
+                    position += usize::from(label) + 1;
+                }
+                Some(&high @ 0xc0..) => {
+                    let Some(&low) = message.get(position + 1) else {
+                        return error(DecodeReason::UnexpectedEnd);
+                    };
+                    let target = usize::from(u16::from_be_bytes([high & 0x3f, low]));
+                    // Each piece starts before the one that led to it, so the walk ends.
+                    if target >= piece {
+                        return error(DecodeReason::PointerNotBackwards);
+                    }
+                    pointers += 1;
+                    if pointers > MAX_POINTERS {
+                        return error(DecodeReason::TooManyPointers);
+                    }
+                    piece = target;
+                    position = target;
+                }
+                Some(_) => return error(DecodeReason::BadLabelType),
+                None => return error(DecodeReason::UnexpectedEnd),
+            }
+        }
+    }
+
+    /// Finds where the name at `at` ends, without following a pointer.
+    #[inline]
+    pub(crate) fn skip(message: &[u8], at: usize) -> Result<usize, DecodeError> {
+        let mut position = at;
+        loop {
+            match message.get(position) {
+                Some(0) => return Ok(position + 1),
+                Some(&label @ 1..=63) => position += usize::from(label) + 1,
+                Some(0xc0..) if position + 1 < message.len() => return Ok(position + 2),
+                Some(0xc0..) | None => return Err(DecodeError::new(position, DecodeReason::UnexpectedEnd)),
+                Some(_) => return Err(DecodeError::new(position, DecodeReason::BadLabelType)),
+            }
+        }
+    }
+
+    /// The labels from the left, without the root.
+    #[inline]
+    pub fn labels(self) -> Labels<'a> {
+        Labels { message: self.message, at: self.at, left: self.len }
+    }
+
+    /// Length on the wire without compression, from 1 (the root) to 255.
+    pub const fn wire_len(self) -> usize {
+        self.len as usize
+    }
+
+    /// True for the root.
+    pub const fn is_root(self) -> bool {
+        self.len == 1
+    }
+
+    /// The bytes of the name when it lies uncompressed in one piece.
+    #[inline]
+    pub fn as_plain(self) -> Option<&'a [u8]> {
+        self.plain.then(|| &self.message[self.at..self.at + usize::from(self.len)])
+    }
+
+    /// Where the name starts in its message.
+    pub const fn offset(self) -> usize {
+        self.at
+    }
+
+    /// Copies the name uncompressed to the front of `buffer` and returns that part.
+    pub(crate) fn flatten(self, buffer: &mut [u8; MAX_NAME_LEN]) -> &[u8] {
+        let len = usize::from(self.len);
+        if let Some(plain) = self.as_plain() {
+            buffer[..len].copy_from_slice(plain);
+        } else {
+            let mut at = 0;
+            for label in self.labels() {
+                buffer[at] = label.len() as u8;
+                buffer[at + 1..at + 1 + label.len()].copy_from_slice(label);
+                at += 1 + label.len();
+            }
+            buffer[at] = 0;
+        }
+        &buffer[..len]
+    }
+
+    /// Appends the name uncompressed.
+    pub fn write(self, out: &mut BytesMut) {
+        if let Some(plain) = self.as_plain() {
+            out.extend_from_slice(plain);
+            return;
+        }
+        out.extend_from_slice(self.flatten(&mut [0; MAX_NAME_LEN]));
+    }
+
+    /// An owned copy.
+    pub fn to_name(self) -> Name {
+        match self.as_plain() {
+            Some(plain) => Name(Arc::from(plain)),
+            None => Name(Arc::from(self.flatten(&mut [0; MAX_NAME_LEN]))),
+        }
+    }
+
+    /// True if the names are equal with their ASCII case.
+    pub fn eq_with_case(self, other: NameRef<'_>) -> bool {
+        self.len == other.len && self.labels().eq(other.labels())
+    }
+}
+
+impl<'b> PartialEq<NameRef<'b>> for NameRef<'_> {
+    #[inline]
+    fn eq(&self, other: &NameRef<'b>) -> bool {
+        if self.len != other.len {
+            return false;
+        }
+        // The length bytes are below 64 and thus no letters: a comparison without case leaves them alone.
+        if let (Some(a), Some(b)) = (self.as_plain(), other.as_plain()) {
+            return a.eq_ignore_ascii_case(b);
+        }
+        self.labels().zip(other.labels()).all(|(a, b)| a.eq_ignore_ascii_case(b))
+    }
+}
+
+impl Eq for NameRef<'_> {}
+
+impl Hash for NameRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut buffer = [0; MAX_NAME_LEN];
+        let len = self.flatten(&mut buffer).len();
+        let name = &mut buffer[..len];
+        name.make_ascii_lowercase();
+        state.write(name);
+    }
+}
+
+impl fmt::Display for NameRef<'_> {
+    /// The presentation form, with its final dot.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_root() {
+            return f.write_str(".");
+        }
+        self.labels().try_for_each(|label| {
+            crate::text::write_escaped(f, label, crate::text::Escape::Label)?;
+            f.write_str(".")
+        })
+    }
+}
+
+impl fmt::Debug for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The labels of a name.
+#[derive(Clone, Debug)]
+pub struct Labels<'a> {
+    message: &'a [u8],
+    at: usize,
+    /// What the uncompressed name still has, the root included.
+    left: u8,
+}
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.left <= 1 {
+            return None;
+        }
+        loop {
+            // The name was walked when it was made: these reads lie within the message, and the walk ends.
+            let len = *self.message.get(self.at)?;
+            if len >= 0xc0 {
+                let low = *self.message.get(self.at + 1)?;
+                self.at = usize::from(u16::from_be_bytes([len & 0x3f, low]));
+                continue;
+            }
+            let label = self.message.get(self.at + 1..self.at + 1 + usize::from(len))?;
+            self.at += 1 + usize::from(len);
+            self.left = self.left.saturating_sub(len + 1);
+            return Some(label);
+        }
+    }
+}
+
+/// An owned, uncompressed, absolute name.
+///
+/// Equality and hashing ignore ASCII case; the order is DNSSEC's canonical order (RFC 4034 section 6.1), in which a
+/// name's descendants follow it directly. Clones share their bytes.
+///
+/// ```
+/// use glowplug_dns::Name;
+/// let name: Name = "Www.Example.ORG".parse()?;
+/// assert_eq!(name, "www.example.org.".parse()?);
+/// assert_eq!(name.to_string(), "Www.Example.ORG.");
+/// # Ok::<_, glowplug_dns::NameError>(())
+/// ```
+#[derive(Clone)]
+pub struct Name(Arc<[u8]>);
+
+impl Name {
+    /// The root.
+    pub fn root() -> Self {
+        Self(Arc::from([0]))
+    }
+
+    /// A name of the given wire form, which must be one whole uncompressed name.
+    pub fn from_wire(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let (name, next) = NameRef::read(bytes, 0)?;
+        if next != bytes.len() {
+            return Err(DecodeError::new(next, DecodeReason::TrailingBytes));
+        }
+        Ok(name.to_name())
+    }
+
+    /// A name of the given labels, left to right, without the root.
+    pub fn from_labels<'a>(labels: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, NameError> {
+        let mut builder = NameBuilder::new();
+        for label in labels {
+            builder.label(label)?;
+        }
+        Ok(builder.finish())
+    }
+
+    /// Reads the presentation form. A name without a final dot is taken as if it had one. Escapes are `\.` and `\065`.
+    ///
+    /// The name is ASCII: see `from_unicode` (feature `idna`) for what people type.
+    pub fn from_text(text: &[u8]) -> Result<Self, NameError> {
+        Self::from_text_at(text, None)
+    }
+
+    /// Reads the presentation form of a name that is relative to `origin` unless it ends in a dot. `@` is the origin.
+    pub fn from_text_at(text: &[u8], origin: Option<&Name>) -> Result<Self, NameError> {
+        match (text, origin) {
+            (b".", _) => return Ok(Self::root()),
+            (b"@", Some(origin)) => return Ok(origin.clone()),
+            _ => {}
+        }
+        let mut builder = NameBuilder::new();
+        let mut label = [0; 63];
+        let mut len = 0;
+        let mut absolute = false;
+        let mut rest = text;
+        while let [byte, tail @ ..] = rest {
+            rest = tail;
+            absolute = *byte == b'.';
+            let byte = match byte {
+                b'.' => {
+                    builder.label(&label[..len])?;
+                    len = 0;
+                    continue;
+                }
+                b'\\' => {
+                    let (byte, used) = crate::text::unescape(rest).ok_or(NameError::BadEscape)?;
+                    rest = &rest[used..];
+                    byte
+                }
+                byte => *byte,
+            };
+            *label.get_mut(len).ok_or(NameError::LabelTooLong)? = byte;
+            len += 1;
+        }
+        if !absolute {
+            builder.label(&label[..len])?;
+            for label in origin.iter().flat_map(|origin| origin.as_ref().labels()) {
+                builder.label(label)?;
+            }
+        }
+        Ok(builder.finish())
+    }
+
+    /// Reads a host name in any script: labels are mapped and encoded by the rules of UTS 46 (non-transitional).
+    #[cfg(feature = "idna")]
+    pub fn from_unicode(text: &str) -> Result<Self, NameError> {
+        let ascii = idna::domain_to_ascii_cow(text.as_bytes(), idna::AsciiDenyList::EMPTY)
+            .map_err(|_| NameError::NotIdna)?;
+        Self::from_text(ascii.as_bytes())
+    }
+
+    /// The name with its encoded labels decoded, without the final dot: for people's eyes. Labels that do not decode
+    /// stay as they are.
+    #[cfg(feature = "idna")]
+    pub fn to_unicode(&self) -> alloc::string::String {
+        use alloc::string::ToString;
+        let text = self.to_string();
+        let text = text.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(&text);
+        idna::domain_to_unicode(text).0
+    }
+
+    /// The name as a borrowed one.
+    #[inline]
+    pub fn as_ref(&self) -> NameRef<'_> {
+        NameRef { message: &self.0, at: 0, len: self.0.len() as u8, plain: true }
+    }
+
+    /// The name on the wire.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The labels from the left, without the root.
+    pub fn labels(&self) -> Labels<'_> {
+        self.as_ref().labels()
+    }
+
+    /// True for the root.
+    pub fn is_root(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// The name without its first label; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        match self.0[0] {
+            0 => None,
+            label => Some(Self(Arc::from(&self.0[usize::from(label) + 1..]))),
+        }
+    }
+
+    /// True if this is `ancestor` or lies below it.
+    pub fn is_within(&self, ancestor: &Self) -> bool {
+        self.prefix_len(ancestor).is_some()
+    }
+
+    /// How many bytes of labels this name has in front of `ancestor`; `None` if it does not lie there.
+    fn prefix_len(&self, ancestor: &Self) -> Option<usize> {
+        let want = self.0.len().checked_sub(ancestor.0.len())?;
+        let mut at = 0;
+        while at < want {
+            at += usize::from(self.0[at]) + 1;
+        }
+        (at == want && self.0[at..].eq_ignore_ascii_case(&ancestor.0)).then_some(want)
+    }
+
+    /// The name with `old` at its end replaced by `new`, as a DNAME does (RFC 6672). `Ok(None)` if the name does not lie
+    /// below `old`; an error if the result would be too long.
+    pub fn replace_suffix(&self, old: &Self, new: &Self) -> Result<Option<Self>, NameError> {
+        let Some(keep) = self.prefix_len(old).filter(|keep| *keep > 0) else { return Ok(None) };
+        if keep + new.0.len() > MAX_NAME_LEN {
+            return Err(NameError::TooLong);
+        }
+        let mut buffer = [0; MAX_NAME_LEN];
+        buffer[..keep].copy_from_slice(&self.0[..keep]);
+        buffer[keep..keep + new.0.len()].copy_from_slice(&new.0);
+        Ok(Some(Self(Arc::from(&buffer[..keep + new.0.len()]))))
+    }
+
+    /// This name's labels in front of `suffix`: `www` and `example.org` make `www.example.org`.
+    pub fn join(&self, suffix: &Self) -> Result<Self, NameError> {
+        if suffix.is_root() {
+            return Ok(self.clone());
+        }
+        Ok(self.replace_suffix(&Self::root(), suffix)?.unwrap_or_else(|| suffix.clone()))
+    }
+
+    /// `label` in front of this name.
+    pub fn child(&self, label: &[u8]) -> Result<Self, NameError> {
+        Self::from_labels([label])?.join(self)
+    }
+
+    /// A copy in lower case.
+    pub fn to_lowercase(&self) -> Self {
+        let mut bytes: Arc<[u8]> = Arc::from(&*self.0);
+        if let Some(bytes) = Arc::get_mut(&mut bytes) {
+            bytes.make_ascii_lowercase();
+        }
+        Self(bytes)
+    }
+
+    /// The name under `in-addr.arpa` or `ip6.arpa` at which an address has its PTR records (RFC 1035 section 3.5, RFC
+    /// 3596 section 2.5).
+    pub fn reverse(address: core::net::IpAddr) -> Self {
+        use core::net::IpAddr;
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut out = NameBuilder::new();
+        // None of these can fail: the labels are short and the whole is at most 74 bytes.
+        let mut put = |label: &[u8]| {
+            let _ = out.label(label);
+        };
+        match address {
+            IpAddr::V4(address) => {
+                for octet in address.octets().iter().rev() {
+                    let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|d| b'0' + d);
+                    put(&digits[match octet {
+                        100.. => 0,
+                        10.. => 1,
+                        _ => 2,
+                    }..]);
+                }
+                put(b"in-addr");
+            }
+            IpAddr::V6(address) => {
+                for octet in address.octets().iter().rev() {
+                    put(&[HEX[usize::from(octet & 15)]]);
+                    put(&[HEX[usize::from(octet >> 4)]]);
+                }
+                put(b"ip6");
+            }
+        }
+        put(b"arpa");
+        out.finish()
+    }
+}
+
+impl PartialEq for Name {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialEq<NameRef<'_>> for Name {
+    fn eq(&self, other: &NameRef<'_>) -> bool {
+        self.as_ref() == *other
+    }
+}
+
+impl PartialEq<Name> for NameRef<'_> {
+    fn eq(&self, other: &Name) -> bool {
+        *self == other.as_ref()
+    }
+}
+
+impl Hash for Name {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_ref().hash(state);
+    }
+}
+
+impl Ord for Name {
+    /// RFC 4034 section 6.1: label by label from the right, as lower-case bytes.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mut a, mut b) = ([0; 128], [0; 128]);
+        let (a, b) = (label_starts(&self.0, &mut a), label_starts(&other.0, &mut b));
+        let label = |name: &'_ [u8], at: u8| {
+            let (at, len) = (usize::from(at) + 1, usize::from(name[usize::from(at)]));
+            (at, at + len)
+        };
+        for (x, y) in a.iter().rev().zip(b.iter().rev()) {
+            let ((x, x_end), (y, y_end)) = (label(&self.0, *x), label(&other.0, *y));
+            let x = self.0[x..x_end].iter().map(u8::to_ascii_lowercase);
+            let order = x.cmp(other.0[y..y_end].iter().map(u8::to_ascii_lowercase));
+            if order.is_ne() {
+                return order;
+            }
+        }
+        a.len().cmp(&b.len())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Where the labels of an uncompressed name start, the root's left out.
+pub(crate) fn label_starts<'b>(name: &[u8], starts: &'b mut [u8; 128]) -> &'b [u8] {
+    let (mut at, mut count) = (0, 0);
+    while name[at] != 0 {
+        starts[count] = at as u8;
+        count += 1;
+        at += usize::from(name[at]) + 1;
+    }
+    &starts[..count]
+}
+
+impl fmt::Display for Name {
+    /// The presentation form, with its final dot.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::str::FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::from_text(text.as_bytes())
+    }
+}
+
+/// Puts a name together label by label.
+struct NameBuilder {
+    buffer: [u8; MAX_NAME_LEN],
+    len: usize,
+}
+
+impl NameBuilder {
+    fn new() -> Self {
+        Self { buffer: [0; MAX_NAME_LEN], len: 0 }
+    }
+
+    fn label(&mut self, label: &[u8]) -> Result<(), NameError> {
+        if label.is_empty() {
+            return Err(NameError::EmptyLabel);
+        }
+        if label.len() > 63 {
+            return Err(NameError::LabelTooLong);
+        }
+        let end = self.len + 1 + label.len();
+        // One byte stays for the root.
+        if end > MAX_NAME_LEN - 1 {
+            return Err(NameError::TooLong);
+        }
+        self.buffer[self.len] = label.len() as u8;
+        self.buffer[self.len + 1..end].copy_from_slice(label);
+        self.len = end;
+        Ok(())
+    }
+
+    fn finish(self) -> Name {
+        Name(Arc::from(&self.buffer[..=self.len]))
+    }
+}
+
+/// A text, or labels, that make no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NameError {
+    /// A label without a letter, such as between two dots.
+    EmptyLabel,
+    /// A label of more than 63 bytes.
+    LabelTooLong,
+    /// More than 255 bytes in all.
+    TooLong,
+    /// A backslash that is not followed by a character or a number up to 255.
+    BadEscape,
+    /// The text is no host name by the rules of UTS 46.
+    NotIdna,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmptyLabel => "a name has an empty label",
+            Self::LabelTooLong => "a label is longer than 63 bytes",
+            Self::TooLong => "a name is longer than 255 bytes",
+            Self::BadEscape => "a name has a broken escape",
+            Self::NotIdna => "not a host name",
+        })
+    }
+}
+
+impl core::error::Error for NameError {}

@@ -1,0 +1,173 @@
+//! What waits to be sent, and the frame of the body that is being sent: the same for both halves.
+
+use bytes::{Buf, Bytes, BytesMut};
+use glowplug_core::SendBuf;
+
+use crate::error::{FinishError, SendError};
+use crate::wire::encode::{self, FieldSource};
+
+/// Pieces of output shorter than this are copied when the room is tight.
+const COPY: usize = 1024;
+
+/// How the body that is being sent is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendBody {
+    /// No body is open.
+    None,
+    /// So many bytes are still to come.
+    Known(u64),
+    Chunked,
+    /// The end of the connection ends it.
+    UntilClose,
+    /// Nothing of it goes out: the answer to `HEAD`, and its like.
+    Dropped,
+}
+
+/// Output on its way to `poll_transmit`.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    pending: SendBuf,
+    pub(crate) body: SendBody,
+}
+
+impl Outbox {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { pending: SendBuf::with_room(capacity), body: SendBody::None }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        !self.pending.has_room()
+    }
+
+    /// Bytes that `send_data` takes before it is full.
+    pub(crate) fn capacity(&self) -> usize {
+        match self.body {
+            SendBody::None => 0,
+            _ => self.pending.room(),
+        }
+    }
+
+    /// Runs `write` on the buffer; when it fails, what it wrote is taken back.
+    pub(crate) fn write<T, E>(&mut self, write: impl FnOnce(&mut BytesMut) -> Result<T, E>) -> Result<T, E> {
+        let scratch = self.pending.scratch();
+        let before = scratch.len();
+        let written = write(scratch);
+        if written.is_err() {
+            scratch.truncate(before);
+        }
+        written
+    }
+
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        self.pending.put_slice(bytes);
+    }
+
+    /// The buffer, to append to.
+    pub(crate) fn scratch(&mut self) -> &mut BytesMut {
+        self.pending.scratch()
+    }
+
+    pub(crate) fn send_data(&mut self, data: Bytes) -> Result<(), SendError> {
+        if self.body == SendBody::None {
+            return Err(SendError::Closed(data));
+        }
+        if self.is_full() {
+            return Err(SendError::Full(data));
+        }
+        match &mut self.body {
+            SendBody::Known(left) => match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                None => return Err(SendError::TooLong(data)),
+            },
+            SendBody::Chunked => {
+                // An empty chunk would be the last one.
+                if !data.is_empty() {
+                    encode::chunk_size_line(self.pending.scratch(), data.len());
+                    self.pending.push(data);
+                    self.pending.put_slice(b"\r\n");
+                }
+                return Ok(());
+            }
+            SendBody::Dropped => return Ok(()),
+            SendBody::UntilClose | SendBody::None => {}
+        }
+        self.pending.push(data);
+        Ok(())
+    }
+
+    /// Sends a piece as a chunk of its own, with extensions, where the body is chunked; elsewhere the piece alone.
+    pub(crate) fn send_chunk<F: FieldSource + ?Sized>(
+        &mut self,
+        data: Bytes,
+        extensions: &F,
+    ) -> Result<(), SendError> {
+        if self.body != SendBody::Chunked || data.is_empty() || self.is_full() {
+            return self.send_data(data);
+        }
+        let size_line = self.write(|out| {
+            encode::chunk_size_line(out, data.len());
+            out.truncate(out.len() - 2);
+            encode::chunk_extensions(out, extensions)
+        });
+        if size_line.is_err() {
+            return Err(SendError::Extension(data));
+        }
+        self.pending.push(data);
+        self.pending.put_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Ends the body. Trailers go out where it is chunked.
+    pub(crate) fn finish<F: FieldSource + ?Sized>(&mut self, trailers: &F) -> Result<(), FinishError> {
+        match self.body {
+            SendBody::None => return Err(FinishError::Closed),
+            SendBody::Known(left) if left > 0 => return Err(FinishError::Short(left)),
+            SendBody::Chunked => self.write(|out| {
+                out.extend_from_slice(b"0\r\n");
+                encode::fields(out, trailers, false).map_err(FinishError::Field)?;
+                out.extend_from_slice(b"\r\n");
+                Ok(())
+            })?,
+            SendBody::Known(_) | SendBody::UntilClose | SendBody::Dropped => {}
+        }
+        self.body = SendBody::None;
+        Ok(())
+    }
+
+    /// Forgets what was not handed over, and the body with it.
+    pub(crate) fn clear(&mut self) {
+        let len = self.pending.len();
+        self.pending.advance(len);
+        self.body = SendBody::None;
+    }
+
+    /// Moves what has room; true when anything moved.
+    #[inline]
+    pub(crate) fn transmit(&mut self, out: &mut SendBuf) -> bool {
+        if self.pending.is_empty() || !out.has_room() {
+            return false;
+        }
+        if out.room() >= self.pending.len() {
+            out.append(&mut self.pending);
+            return true;
+        }
+        while out.has_room() && !self.pending.is_empty() {
+            let len = self.pending.chunk().len().min(out.room());
+            if len < COPY {
+                out.put_slice(&self.pending.chunk()[..len]);
+                self.pending.advance(len);
+            } else {
+                out.push(self.pending.copy_to_bytes(len));
+            }
+        }
+        true
+    }
+
+    pub(crate) fn release_memory(&mut self) {
+        self.pending.release_memory();
+    }
+}

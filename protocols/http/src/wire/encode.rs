@@ -1,0 +1,250 @@
+//! Heads and chunk frames on their way out.
+
+use bytes::{BufMut, BytesMut};
+use http::{HeaderMap, StatusCode};
+
+use crate::date::HttpDate;
+use crate::wire::fields::Fields;
+use crate::wire::framing::Facts;
+use crate::wire::token::{is_field_value, is_token};
+
+/// Fields to send, in order: a [`HeaderMap`], [`Fields`] that came in, or a slice or array of pairs.
+///
+/// The fields that frame a message (`content-length`, `transfer-encoding`) are the machine's own: it leaves out what is
+/// given and writes what the body's length says. Only where a body cannot follow (the answer to `HEAD`, and 304) is a given
+/// `content-length` sent as it is.
+pub trait FieldSource {
+    /// True when names and values are known to be valid, so that they need no check.
+    const VALID: bool = false;
+
+    /// Calls `visit` with the name and the value of each field.
+    fn each(&self, visit: impl FnMut(&[u8], &[u8]));
+}
+
+impl<T: FieldSource + ?Sized> FieldSource for &T {
+    const VALID: bool = T::VALID;
+
+    #[inline]
+    fn each(&self, visit: impl FnMut(&[u8], &[u8])) {
+        (**self).each(visit);
+    }
+}
+
+/// No fields.
+impl FieldSource for () {
+    const VALID: bool = true;
+
+    fn each(&self, _visit: impl FnMut(&[u8], &[u8])) {}
+}
+
+impl FieldSource for HeaderMap {
+    const VALID: bool = true;
+
+    fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+        for (name, value) in self {
+            visit(name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+}
+
+impl FieldSource for Fields {
+    const VALID: bool = true;
+
+    fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+        for (name, value) in self.iter() {
+            visit(name.as_bytes(), value);
+        }
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FieldSource for [(N, V)] {
+    #[inline]
+    fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+        for (name, value) in self {
+            visit(name.as_ref(), value.as_ref());
+        }
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>, const LEN: usize> FieldSource for [(N, V); LEN] {
+    #[inline]
+    fn each(&self, visit: impl FnMut(&[u8], &[u8])) {
+        self[..].each(visit);
+    }
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FieldSource for Vec<(N, V)> {
+    #[inline]
+    fn each(&self, visit: impl FnMut(&[u8], &[u8])) {
+        self[..].each(visit);
+    }
+}
+
+/// Two sources, one after the other.
+impl<A: FieldSource, B: FieldSource> FieldSource for (A, B) {
+    const VALID: bool = A::VALID && B::VALID;
+
+    #[inline]
+    fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+        self.0.each(&mut visit);
+        self.1.each(visit);
+    }
+}
+
+/// What the fields that were written say.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) facts: Facts,
+    pub(crate) date: bool,
+    /// `Host` fields.
+    pub(crate) hosts: usize,
+    /// A `Connection` field.
+    pub(crate) connection: bool,
+}
+
+/// Writes `fields` except those that frame the message; a given `content-length` is kept when `keep_length` says so.
+/// The index of the first field that may not be sent is the error; what was written until then is the caller's to undo.
+pub(crate) fn fields<F: FieldSource + ?Sized>(
+    out: &mut BytesMut,
+    fields: &F,
+    keep_length: bool,
+) -> Result<Written, usize> {
+    let mut written = Written::default();
+    let mut index = 0;
+    let mut bad = None;
+    fields.each(|name, value| {
+        index += 1;
+        if !F::VALID && (!is_token(name) || !is_field_value(value)) {
+            bad = bad.or(Some(index - 1));
+            return;
+        }
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"date") => written.date = true,
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                written.hosts += 1;
+                if !crate::wire::target::is_host(value) {
+                    bad = bad.or(Some(index - 1));
+                    return;
+                }
+            }
+            6 | 7 | 10 => {
+                written.connection |= name.eq_ignore_ascii_case(b"connection");
+                // Neither can fail.
+                let _ = written.facts.note(name, value, &crate::Leniency::default());
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                let noted = written.facts.note(name, value, &crate::Leniency::default());
+                if !keep_length {
+                    return;
+                }
+                if noted.is_err() {
+                    bad = bad.or(Some(index - 1));
+                    return;
+                }
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => return,
+            _ => {}
+        }
+        field(out, name, value);
+    });
+    match bad {
+        None => Ok(written),
+        Some(index) => Err(index),
+    }
+}
+
+/// Writes one field.
+#[inline]
+pub(crate) fn field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+/// Writes a status line. Both halves speak HTTP/1.1 whatever the peer speaks (RFC 9110 §2.5).
+pub(crate) fn status_line(out: &mut BytesMut, status: StatusCode) {
+    if status == StatusCode::OK {
+        out.put_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    out.put_slice(b"HTTP/1.1 ");
+    out.put_slice(status.as_str().as_bytes());
+    out.put_slice(b" ");
+    out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.put_slice(b"\r\n");
+}
+
+/// Writes `date`, if the caller set a clock and wrote none itself.
+pub(crate) fn date(out: &mut BytesMut, date: Option<&HttpDate>) {
+    if let Some(date) = date {
+        field(out, b"date", date.as_str().as_bytes());
+    }
+}
+
+/// Writes `content-length`.
+pub(crate) fn content_length(out: &mut BytesMut, length: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = length;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    field(out, b"content-length", &digits[at..]);
+}
+
+/// Writes `;name=value` for each extension, or `;name` where the value is empty, and the line end. A value that is no
+/// token goes out as a quoted string.
+pub(crate) fn chunk_extensions<F: FieldSource + ?Sized>(
+    out: &mut BytesMut,
+    extensions: &F,
+) -> Result<(), ()> {
+    let mut valid = true;
+    extensions.each(|name, value| {
+        valid &= is_token(name) && is_field_value(value);
+        out.put_slice(b";");
+        out.put_slice(name);
+        if value.is_empty() {
+            return;
+        }
+        out.put_slice(b"=");
+        if is_token(value) {
+            out.put_slice(value);
+            return;
+        }
+        out.put_slice(b"\"");
+        for &byte in value {
+            if matches!(byte, b'"' | b'\\') {
+                out.put_u8(b'\\');
+            }
+            out.put_u8(byte);
+        }
+        out.put_slice(b"\"");
+    });
+    out.put_slice(b"\r\n");
+    if valid { Ok(()) } else { Err(()) }
+}
+
+/// Writes a chunk-size line without extensions.
+pub(crate) fn chunk_size_line(out: &mut BytesMut, size: usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 16];
+    let mut at = digits.len();
+    let mut rest = size;
+    loop {
+        at -= 1;
+        digits[at] = DIGITS[rest & 15];
+        rest >>= 4;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[at..]);
+    out.put_slice(b"\r\n");
+}

@@ -1,0 +1,145 @@
+//! Heads as they came, and what the `http` crate makes of them.
+
+use core::ops::{Deref, DerefMut};
+
+use http::{Method, StatusCode, Uri, Version};
+
+use crate::Fields;
+
+/// The head of a request: the request line and the fields as they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead {
+    pub(crate) fields: Fields,
+    pub(crate) method_len: u16,
+    pub(crate) target_len: u16,
+    pub(crate) version: Version,
+}
+
+impl RequestHead {
+    /// The method, as it was written: methods have a case.
+    pub fn method(&self) -> &str {
+        // A token, hence ASCII.
+        core::str::from_utf8(&self.fields.bytes[..usize::from(self.method_len)]).unwrap_or_default()
+    }
+
+    /// The request target, as it was written, in one of the four forms of RFC 9112 §3.2.
+    pub fn target(&self) -> &str {
+        let start = usize::from(self.method_len) + 1;
+        let target = &self.fields.bytes[start..start + usize::from(self.target_len)];
+        // The parser refuses a target that is not UTF-8.
+        core::str::from_utf8(target).unwrap_or_default()
+    }
+
+    /// HTTP/1.0 or HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The host and port that the request is for: those of the target when it names them, else those of the `Host`
+    /// field (RFC 9112 §3.2.2). Empty when neither says anything.
+    pub fn authority(&self) -> &str {
+        let target = self.target();
+        if let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) {
+            return rest.split(['/', '?']).next().unwrap_or_default();
+        }
+        if self.method() == "CONNECT" {
+            return target;
+        }
+        self.fields.get("host").and_then(|host| core::str::from_utf8(host).ok()).unwrap_or_default()
+    }
+
+    /// The fields, to be looked at or taken.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The head in the types of the `http` crate: one copy of the bytes, which all values then share.
+    ///
+    /// The target has to be a URI for that. It may not be, since this crate accepts whatever a proxy could pass on.
+    pub fn to_http(&self) -> Result<http::request::Parts, http::Error> {
+        let mut owned = self.clone();
+        owned.fields.compact();
+        let start = usize::from(self.method_len) + 1;
+        let target = owned.fields.bytes.slice(start..start + usize::from(self.target_len));
+        let mut request = http::Request::new(());
+        *request.method_mut() = Method::from_bytes(self.method().as_bytes())?;
+        *request.uri_mut() = Uri::from_maybe_shared(target)?;
+        *request.version_mut() = self.version;
+        owned.fields.append_to(request.headers_mut());
+        Ok(request.into_parts().0)
+    }
+}
+
+/// The fields' own methods serve the head too: `head.get("accept")`.
+impl Deref for RequestHead {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.fields
+    }
+}
+
+impl DerefMut for RequestHead {
+    fn deref_mut(&mut self) -> &mut Fields {
+        &mut self.fields
+    }
+}
+
+/// The head of a response: the status line and the fields as they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseHead {
+    pub(crate) fields: Fields,
+    pub(crate) reason_len: u16,
+    pub(crate) status: StatusCode,
+    pub(crate) version: Version,
+}
+
+impl ResponseHead {
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The reason phrase, as it was written: any bytes but control characters, and often none.
+    pub fn reason(&self) -> &[u8] {
+        let start = "HTTP/1.1 200 ".len();
+        self.fields.bytes.get(start..start + usize::from(self.reason_len)).unwrap_or_default()
+    }
+
+    /// HTTP/1.0 or HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The fields, to be looked at or taken.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The head in the types of the `http` crate: one copy of the bytes, which all values then share. The reason
+    /// phrase has no place there.
+    pub fn to_http(&self) -> http::response::Parts {
+        let mut owned = self.clone();
+        owned.fields.compact();
+        let mut response = http::Response::new(());
+        *response.status_mut() = self.status;
+        *response.version_mut() = self.version;
+        owned.fields.append_to(response.headers_mut());
+        response.into_parts().0
+    }
+}
+
+/// The fields' own methods serve the head too: `head.get("etag")`.
+impl Deref for ResponseHead {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.fields
+    }
+}
+
+impl DerefMut for ResponseHead {
+    fn deref_mut(&mut self) -> &mut Fields {
+        &mut self.fields
+    }
+}

@@ -1,0 +1,145 @@
+//! Request targets (RFC 9112 §3.2) and the value of `Host` (RFC 9110 §7.2).
+
+use crate::config::Leniency;
+
+/// Checks that `target` has a form that goes with `method`; the offset of what is wrong otherwise.
+pub(crate) fn check(method: &[u8], target: &[u8], leniency: &Leniency) -> Result<(), usize> {
+    if let Some(at) = target.iter().position(|&byte| !is_target_byte(byte, leniency)) {
+        return Err(at);
+    }
+    let fits = match target {
+        _ if method == b"CONNECT" => is_authority_with_port(target),
+        [b'/', ..] => true,
+        b"*" => method == b"OPTIONS",
+        _ => is_absolute(target),
+    };
+    if fits { Ok(()) } else { Err(0) }
+}
+
+/// Wider than RFC 3986 by what browsers send unescaped (`"`, `<`, `>`, `\`, `^`, `` ` ``, `{`, `|`, `}`): none of these
+/// can change where a message ends.
+#[inline]
+fn is_target_byte(byte: u8, leniency: &Leniency) -> bool {
+    match byte {
+        b'#' => leniency.fragment_in_target,
+        0x21..=0x7e => true,
+        0x80.. => leniency.non_ascii_target,
+        _ => false,
+    }
+}
+
+/// RFC 9112 §3.2.2: `scheme "://" authority`, and then a path or a query or nothing.
+fn is_absolute(target: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', target) else { return false };
+    let Some(rest) = target[colon + 1..].strip_prefix(b"//") else { return false };
+    let scheme = &target[..colon];
+    let authority = rest.split(|byte| matches!(byte, b'/' | b'?' | b'#')).next().unwrap_or_default();
+    scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        && !authority.is_empty()
+        && is_host(authority)
+}
+
+/// RFC 9112 §3.2.3: host and port, the port not empty.
+fn is_authority_with_port(target: &[u8]) -> bool {
+    let Some(colon) = memchr::memrchr(b':', target) else { return false };
+    colon > 0 && !target[colon + 1..].is_empty() && is_host(target)
+}
+
+/// `uri-host [ ":" port ]`, which may be empty. User information is not part of it.
+pub(crate) fn is_host(value: &[u8]) -> bool {
+    if let Some(literal) = value.strip_prefix(b"[") {
+        let Some(end) = memchr::memchr(b']', literal) else { return false };
+        let address = &literal[..end];
+        let is_address = !address.is_empty()
+            && address.iter().all(|byte| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.' | b'%' | b'-' | b'_' | b'~')
+            });
+        return is_address && is_port(&literal[end + 1..]);
+    }
+    let end = memchr::memchr(b':', value).unwrap_or(value.len());
+    value[..end].iter().all(|&byte| is_reg_name_byte(byte)) && is_port(&value[end..])
+}
+
+/// RFC 3986 §3.2.2: unreserved, percent-encoded and sub-delims.
+fn is_reg_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'%'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+        )
+}
+
+fn is_port(rest: &[u8]) -> bool {
+    match rest {
+        [] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit) && digits.len() <= 5,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_goes_with_its_method() {
+        let strict = Leniency::default();
+        let fits = |method: &str, target: &str| check(method.as_bytes(), target.as_bytes(), &strict).is_ok();
+        for (method, target) in [
+            ("GET", "/"),
+            ("GET", "//a?b"),
+            ("GET", "http://a"),
+            ("GET", "http://a:80/b?c"),
+            ("GET", "https://[::1]:80?c"),
+            ("OPTIONS", "*"),
+            ("CONNECT", "a:443"),
+            ("CONNECT", "[::1]:443"),
+        ] {
+            assert!(fits(method, target), "{method} {target}");
+        }
+        for (method, target) in [
+            ("GET", "a"),
+            ("GET", "*"),
+            ("GET", "http:/a"),
+            ("GET", "http://"),
+            ("GET", "http://u@a/"),
+            ("GET", "1http://a/"),
+            ("GET", "/a#b"),
+            ("GET", "/\u{e9}"),
+            ("CONNECT", "/"),
+            ("CONNECT", "a"),
+            ("CONNECT", "a:"),
+            ("CONNECT", ":443"),
+            ("CONNECT", "a:443/"),
+        ] {
+            assert!(!fits(method, target), "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for good in ["", "a", "a:", "a:80", "[::1]", "[::1]:80", "xn--a.b", "a_b", "10.0.0.1:8080"] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "a b", "a/b", "a@b", "a:b", "a:123456", "[::1", "[]", "[::1]80", "a,b c", "a\\b", "a?b", "\u{e9}",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+    }
+}

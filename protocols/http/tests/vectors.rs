@@ -1,0 +1,3 @@
+//! Vectors from elsewhere.
+
+fn main() {}

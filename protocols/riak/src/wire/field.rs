@@ -1,0 +1,408 @@
+//! The field types of a `.proto` file, and the labels `required`, `optional` and `repeated`.
+
+use alloc::vec::Vec;
+
+use ::bytes::{BufMut, Bytes, BytesMut};
+use glowplug_core::SendBuf;
+
+use super::reader::{Key, Reader, WireType};
+use super::{DecodeError, FieldValue, List};
+
+/// What can be emptied and used again.
+pub trait Clear {
+    /// Back to the default value, keeping memory for the next use.
+    fn clear(&mut self);
+}
+
+/// Where a message is written to: a plain buffer, or the output of a connection, where long payloads are not copied.
+pub trait Sink {
+    /// The buffer for heads and short values.
+    fn buf(&mut self) -> &mut BytesMut;
+    /// Appends a payload.
+    fn put_payload(&mut self, payload: &Bytes);
+}
+
+impl Sink for BytesMut {
+    #[inline]
+    fn buf(&mut self) -> &mut BytesMut {
+        self
+    }
+
+    #[inline]
+    fn put_payload(&mut self, payload: &Bytes) {
+        self.extend_from_slice(payload);
+    }
+}
+
+impl Sink for SendBuf {
+    #[inline]
+    fn buf(&mut self) -> &mut BytesMut {
+        self.scratch()
+    }
+
+    #[inline]
+    fn put_payload(&mut self, payload: &Bytes) {
+        self.push(payload.clone());
+    }
+}
+
+/// One field type: how it is read, written, measured and shown.
+pub(crate) trait Kind {
+    type Value: Default;
+    const WIRE: WireType;
+
+    fn read(reader: &mut Reader<'_>, value: &mut Self::Value) -> Result<(), DecodeError>;
+    fn write<S: Sink>(value: &Self::Value, out: &mut S);
+    fn len(value: &Self::Value) -> usize;
+    fn view(value: &Self::Value) -> FieldValue<'_>;
+}
+
+#[inline]
+pub(crate) fn varint_len(value: u64) -> usize {
+    // Seven bits a byte, and one byte for zero: ceil(bits / 7) without a division.
+    ((64 - (value | 1).leading_zeros() as usize) * 9 + 64) / 64
+}
+
+#[inline]
+pub(crate) fn put_varint(buf: &mut BytesMut, mut value: u64) {
+    while value >= 0x80 {
+        buf.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    buf.put_u8(value as u8);
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unzigzag(raw: u64) -> i64 {
+    (raw >> 1) as i64 ^ -((raw & 1) as i64)
+}
+
+/// A number that travels as a varint: from and to the raw 64 bits.
+macro_rules! varint_kind {
+    ($($name:ident: $value:ty, $from:expr, $to:expr, $view:expr;)*) => {$(
+        #[allow(non_camel_case_types, reason = "named as in a .proto file")]
+        pub(crate) struct $name;
+
+        impl Kind for $name {
+            type Value = $value;
+            const WIRE: WireType = WireType::Varint;
+
+            #[inline]
+            fn read(reader: &mut Reader<'_>, value: &mut $value) -> Result<(), DecodeError> {
+                *value = $from(reader.varint()?);
+                Ok(())
+            }
+
+            #[inline]
+            fn write<S: Sink>(value: &$value, out: &mut S) {
+                put_varint(out.buf(), $to(*value));
+            }
+
+            #[inline]
+            fn len(value: &$value) -> usize {
+                varint_len($to(*value))
+            }
+
+            fn view(value: &$value) -> FieldValue<'_> {
+                $view(*value)
+            }
+        }
+    )*};
+}
+
+varint_kind! {
+    uint32: u32, |raw| raw as u32, u64::from, |v| FieldValue::Uint(u64::from(v));
+    uint64: u64, |raw| raw, |v| v, FieldValue::Uint;
+    int64: i64, |raw| raw as i64, |v| v as u64, FieldValue::Int;
+    sint64: i64, unzigzag, zigzag, FieldValue::Int;
+    bool: core::primitive::bool, |raw| raw != 0, u64::from, FieldValue::Bool;
+}
+
+/// A number of fixed size, little-endian.
+macro_rules! fixed_kind {
+    ($($name:ident: $value:ty, $wire:ident, $view:ident;)*) => {$(
+        #[allow(non_camel_case_types, reason = "named as in a .proto file")]
+        pub(crate) struct $name;
+
+        impl Kind for $name {
+            type Value = $value;
+            const WIRE: WireType = WireType::$wire;
+
+            fn read(reader: &mut Reader<'_>, value: &mut $value) -> Result<(), DecodeError> {
+                *value = <$value>::from_le_bytes(reader.fixed()?);
+                Ok(())
+            }
+
+            fn write<S: Sink>(value: &$value, out: &mut S) {
+                out.buf().extend_from_slice(&value.to_le_bytes());
+            }
+
+            fn len(_: &$value) -> usize {
+                size_of::<$value>()
+            }
+
+            fn view(value: &$value) -> FieldValue<'_> {
+                FieldValue::$view(*value)
+            }
+        }
+    )*};
+}
+
+fixed_kind! {
+    float: f32, Fixed32, Float;
+    double: f64, Fixed64, Double;
+}
+
+#[allow(non_camel_case_types, reason = "named as in a .proto file")]
+pub(crate) struct bytes;
+
+impl Kind for bytes {
+    type Value = Bytes;
+    const WIRE: WireType = WireType::Len;
+
+    #[inline]
+    fn read(reader: &mut Reader<'_>, value: &mut Bytes) -> Result<(), DecodeError> {
+        *value = reader.bytes()?;
+        Ok(())
+    }
+
+    #[inline]
+    fn write<S: Sink>(value: &Bytes, out: &mut S) {
+        put_varint(out.buf(), value.len() as u64);
+        out.put_payload(value);
+    }
+
+    #[inline]
+    fn len(value: &Bytes) -> usize {
+        varint_len(value.len() as u64) + value.len()
+    }
+
+    fn view(value: &Bytes) -> FieldValue<'_> {
+        FieldValue::Bytes(value)
+    }
+}
+
+/// A label: what holds the values of a field, and how it is filled and written.
+pub(crate) trait Label<K: Kind> {
+    type Holder;
+
+    fn read(holder: &mut Self::Holder, key: Key, reader: &mut Reader<'_>) -> Result<(), DecodeError>;
+    fn values<'a>(holder: &'a Self::Holder) -> impl Iterator<Item = &'a K::Value>
+    where
+        K::Value: 'a;
+
+    /// Writes every value, each behind the field's key.
+    #[inline]
+    fn write<S: Sink>(holder: &Self::Holder, number: u32, out: &mut S) {
+        for value in Self::values(holder) {
+            put_varint(out.buf(), u64::from(number << 3 | K::WIRE as u32));
+            K::write(value, out);
+        }
+    }
+
+    /// How many bytes [`write`](Self::write) appends.
+    #[inline]
+    fn len(holder: &Self::Holder, number: u32) -> usize {
+        let key = varint_len(u64::from(number << 3));
+        Self::values(holder).map(|value| key + K::len(value)).sum()
+    }
+}
+
+/// Reads one value of a field whose layout must be the declared one.
+#[inline]
+fn read_one<K: Kind>(key: Key, reader: &mut Reader<'_>, value: &mut K::Value) -> Result<(), DecodeError> {
+    if key.wire != K::WIRE {
+        return Err(reader.wrong_wire_type());
+    }
+    K::read(reader, value)
+}
+
+/// The bare value. Always written; a missing one reads as its default, which is how real nodes treat it.
+#[allow(non_camel_case_types, reason = "named as in a .proto file")]
+pub(crate) struct required;
+
+impl<K: Kind> Label<K> for required {
+    type Holder = K::Value;
+
+    #[inline]
+    fn read(holder: &mut K::Value, key: Key, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        read_one::<K>(key, reader, holder)
+    }
+
+    #[inline]
+    fn values<'a>(holder: &'a K::Value) -> impl Iterator<Item = &'a K::Value>
+    where
+        K::Value: 'a,
+    {
+        core::iter::once(holder)
+    }
+}
+
+/// The value, if it is there.
+#[allow(non_camel_case_types, reason = "named as in a .proto file")]
+pub(crate) struct optional;
+
+impl<K: Kind> Label<K> for optional {
+    type Holder = Option<K::Value>;
+
+    #[inline]
+    fn read(holder: &mut Option<K::Value>, key: Key, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        read_one::<K>(key, reader, holder.get_or_insert_default())
+    }
+
+    #[inline]
+    fn values<'a>(holder: &'a Option<K::Value>) -> impl Iterator<Item = &'a K::Value>
+    where
+        K::Value: 'a,
+    {
+        holder.iter()
+    }
+}
+
+/// What a repeated field grows in.
+trait Grow {
+    type Item;
+    fn grow(&mut self) -> &mut Self::Item;
+}
+
+impl<T: Default> Grow for List<T> {
+    type Item = T;
+
+    #[inline]
+    fn grow(&mut self) -> &mut T {
+        List::grow(self)
+    }
+}
+
+impl<T: Default> Grow for Vec<T> {
+    type Item = T;
+
+    fn grow(&mut self) -> &mut T {
+        self.push(T::default());
+        self.last_mut().expect("an element was pushed a line above")
+    }
+}
+
+/// Reads one more value of a repeated field, or a packed run of numbers (which no Riak sends, and every reader of
+/// protocol buffers has to accept).
+#[inline]
+fn read_more<K: Kind>(
+    holder: &mut impl Grow<Item = K::Value>,
+    key: Key,
+    reader: &mut Reader<'_>,
+) -> Result<(), DecodeError> {
+    if key.wire == K::WIRE {
+        reader.charge(size_of::<K::Value>())?;
+        return K::read(reader, holder.grow());
+    }
+    if key.wire != WireType::Len {
+        return Err(reader.wrong_wire_type());
+    }
+    let outer = reader.enter()?;
+    while !reader.at_end() {
+        reader.charge(size_of::<K::Value>())?;
+        K::read(reader, holder.grow())?;
+    }
+    reader.leave(outer);
+    Ok(())
+}
+
+/// Any number of values, the first one inline.
+#[allow(non_camel_case_types, reason = "named as in a .proto file")]
+pub(crate) struct repeated;
+
+impl<K: Kind> Label<K> for repeated {
+    type Holder = List<K::Value>;
+
+    #[inline]
+    fn read(holder: &mut List<K::Value>, key: Key, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        read_more::<K>(holder, key, reader)
+    }
+
+    #[inline]
+    fn values<'a>(holder: &'a List<K::Value>) -> impl Iterator<Item = &'a K::Value>
+    where
+        K::Value: 'a,
+    {
+        holder.iter()
+    }
+}
+
+/// `repeated`, where a message holds itself and so must lie on the heap.
+#[allow(non_camel_case_types, reason = "stands where a .proto file says `repeated`")]
+pub(crate) struct nested;
+
+impl<K: Kind> Label<K> for nested {
+    type Holder = Vec<K::Value>;
+
+    fn read(holder: &mut Vec<K::Value>, key: Key, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        read_more::<K>(holder, key, reader)
+    }
+
+    fn values<'a>(holder: &'a Vec<K::Value>) -> impl Iterator<Item = &'a K::Value>
+    where
+        K::Value: 'a,
+    {
+        holder.iter()
+    }
+}
+
+/// Values without memory of their own worth keeping.
+macro_rules! clear_to_default {
+    ($($value:ty),*) => {$(
+        impl Clear for $value {
+            #[inline]
+            fn clear(&mut self) {
+                *self = Self::default();
+            }
+        }
+    )*};
+}
+
+clear_to_default!(u32, u64, i64, core::primitive::bool, f32, f64, Bytes);
+
+impl<T> Clear for Option<T> {
+    #[inline]
+    fn clear(&mut self) {
+        *self = None;
+    }
+}
+
+impl<T: Clear> Clear for List<T> {
+    #[inline]
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+}
+
+impl<T> Clear for Vec<T> {
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varint_lengths_are_those_written() {
+        for shift in 0..64 {
+            for value in [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift] {
+                let mut buf = BytesMut::new();
+                put_varint(&mut buf, value);
+                assert_eq!(varint_len(value), buf.len(), "{value:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn zigzag_goes_both_ways() {
+        for (value, raw) in [(0, 0), (-1, 1), (1, 2), (i64::MAX, u64::MAX - 1), (i64::MIN, u64::MAX)] {
+            assert_eq!((zigzag(value), unzigzag(raw)), (raw, value));
+        }
+    }
+}

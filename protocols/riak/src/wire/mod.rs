@@ -1,0 +1,128 @@
+//! What travels on the wire, both ways: frames, the codes, and every message.
+//!
+//! A frame is a length of four bytes (big-endian, counting what follows), a code of one byte, and a message in protocol
+//! buffers. The messages keep the names they have in Riak's own `.proto` files, and the tables that declare them
+//! ([`riak`], [`kv`], [`aae`], [`repl`], [`dt`], [`search`], [`yokozuna`], [`ts`]) read like those files.
+//!
+//! Decoding copies no payload: `bytes` fields are slices of the frame. Unknown fields are passed over. A required field that is
+//! missing reads as its default, because that is what real nodes do (and the body of a reply may be empty); encoding
+//! always writes it.
+//!
+//! ```
+//! use bytes::{Bytes, BytesMut};
+//! use glowplug_riak::wire::{Message, Request, kv::RpbGetReq};
+//!
+//! let get = RpbGetReq { bucket: "b".into(), key: "k".into(), ..RpbGetReq::default() };
+//! let mut out = BytesMut::new();
+//! Request::from(get.clone()).encode_frame(&mut out);
+//! assert_eq!(&out[..], b"\0\0\0\x07\x09\x0a\x01b\x12\x01k");
+//! assert_eq!(RpbGetReq::decode(&Bytes::copy_from_slice(&out[5..])), Ok(get));
+//! ```
+
+mod codes;
+mod declare;
+pub(crate) mod field;
+mod frame;
+mod list;
+pub(crate) mod reader;
+pub(crate) mod reflect;
+
+pub mod aae;
+pub mod dt;
+pub mod kv;
+pub mod repl;
+pub mod riak;
+pub mod search;
+pub mod ts;
+pub mod yokozuna;
+
+use bytes::Bytes;
+
+pub use self::codes::{Answers, Code, Direction, Reply, Request};
+pub use self::field::{Clear, Sink};
+pub use self::frame::{Decoder, Frame, put_frame};
+pub use self::list::{IntoIter, Iter, List};
+pub use self::reflect::{Field, FieldInfo, FieldValue, MessageInfo, Reflect};
+pub use crate::error::{DecodeError, DecodeReason};
+
+pub(crate) mod sealed {
+    use super::{DecodeError, reader::Reader};
+
+    /// Fills a message from the fields up to the end of the reader's innermost message.
+    #[allow(unnameable_types, reason = "messages are declared in this crate alone")]
+    pub trait Merge {
+        fn merge(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError>;
+    }
+}
+
+/// How much one message may ask for, whatever its bytes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// How deep messages may lie in one another. Maps inside maps take two levels each.
+    pub max_depth: u32,
+    /// How many bytes of memory the elements of repeated fields may take together. An element of two bytes on the wire
+    /// can take some hundred in memory, so a limit on the frame alone would not do.
+    pub max_decoded_len: usize,
+}
+
+impl Default for DecodeLimits {
+    /// 64 levels and 256 MiB.
+    fn default() -> Self {
+        Self { max_depth: 64, max_decoded_len: 256 << 20 }
+    }
+}
+
+/// A message of the protocol.
+pub trait Message: sealed::Merge + Reflect + Clear + Clone + Default + PartialEq + core::fmt::Debug {
+    /// The name in the `.proto` file.
+    const NAME: &'static str;
+
+    /// The number of bytes that [`encode`](Self::encode) appends.
+    fn encoded_len(&self) -> usize;
+
+    /// Appends the message, without a frame around it.
+    fn encode<S: Sink>(&self, out: &mut S);
+
+    /// Decodes a message; its `bytes` fields share the memory of `body`.
+    fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        let mut message = Self::default();
+        message.decode_from(body, DecodeLimits::default())?;
+        Ok(message)
+    }
+
+    /// Decodes into a message that was used before, whose memory is used again. After an error the content is
+    /// unspecified.
+    fn decode_from(&mut self, body: &Bytes, limits: DecodeLimits) -> Result<(), DecodeError> {
+        self.clear();
+        self.merge(&mut reader::Reader::new(body, limits))
+    }
+}
+
+impl<M: Message> field::Kind for M {
+    type Value = Self;
+    const WIRE: reader::WireType = reader::WireType::Len;
+
+    #[inline]
+    fn read(reader: &mut reader::Reader<'_>, value: &mut Self) -> Result<(), DecodeError> {
+        let outer = reader.enter()?;
+        value.merge(reader)?;
+        reader.leave(outer);
+        Ok(())
+    }
+
+    #[inline]
+    fn write<S: Sink>(value: &Self, out: &mut S) {
+        field::put_varint(out.buf(), value.encoded_len() as u64);
+        value.encode(out);
+    }
+
+    #[inline]
+    fn len(value: &Self) -> usize {
+        let len = value.encoded_len();
+        field::varint_len(len as u64) + len
+    }
+
+    fn view(value: &Self) -> FieldValue<'_> {
+        FieldValue::Message(value)
+    }
+}
