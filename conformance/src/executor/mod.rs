@@ -23,6 +23,8 @@ mod io;
 mod machines;
 #[cfg(any(feature = "sim", feature = "smol", feature = "tokio"))]
 mod plugs;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod streams;
 mod tasks;
 mod timers;
@@ -81,18 +83,18 @@ pub fn cases<E: Executor>() -> Vec<(&'static str, Case)> {
         ("machines", machines::trials()),
         ("cancelling", cancelling::trials()),
     ];
-    let mut cases = Vec::new();
-    for (suite, trials) in suites {
-        for trial in trials {
-            let lane = Lane::On(E::NAME);
-            let case = match trial.skip {
-                Some(reason) => Case::skipped(trial.name, lane, reason),
-                None => Case::new(trial.name, lane, move |plan| run::<E>(&trial, plan)),
-            };
-            cases.push((suite, case));
+    suites.into_iter().flat_map(|(suite, trials)| cases_of::<E>(suite, trials)).collect()
+}
+
+fn cases_of<E: Executor>(suite: &'static str, trials: Vec<Trial<E::Runtime>>) -> Vec<(&'static str, Case)> {
+    let case = |trial: Trial<E::Runtime>| {
+        let lane = Lane::On(E::NAME);
+        match trial.skip {
+            Some(reason) => Case::skipped(trial.name, lane, reason),
+            None => Case::new(trial.name, lane, move |plan| run::<E>(&trial, plan)),
         }
-    }
-    cases
+    };
+    trials.into_iter().map(|trial| (suite, case(trial))).collect()
 }
 
 /// Runs every case here and now. The error is the report on those that failed.

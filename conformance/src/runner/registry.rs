@@ -5,6 +5,12 @@ use std::sync::Arc;
 
 use glowplug_core::{DatagramProtocol, StreamProtocol};
 
+#[cfg(feature = "redis")]
+use glowplug_runtime::{
+    Spawn,
+    redis::{Drive, Serving},
+};
+
 use crate::executor::{self, Executor};
 use crate::failure::{Failure, Verdict};
 use crate::laws::datagram::{DatagramLaw, DatagramSubject};
@@ -123,10 +129,16 @@ impl Registry {
         }
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(all(feature = "redis", feature = "tokio"))]
+        registry.redis::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(all(feature = "redis", feature = "smol"))]
+        registry.redis::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
+        #[cfg(all(feature = "redis", feature = "sim"))]
+        registry.redis::<executor::Sim>();
         registry
     }
 
@@ -157,6 +169,17 @@ impl Registry {
     /// Adds a column: every suite that runs on an executor, on this one.
     pub fn executor<E: Executor>(&mut self) {
         for (suite, case) in executor::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the Redis client to that column.
+    #[cfg(feature = "redis")]
+    pub fn redis<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::redis::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
