@@ -4,6 +4,7 @@
 //!   [`DatagramProtocol`]: describe it once as a [`StreamSubject`] or a [`DatagramSubject`], and one macro,
 //!   [`stream_laws!`] or [`datagram_laws!`], makes a test of every law.
 //! - [`transcript`] runs conversations that are written down as text files.
+//! - [`subjects`] describes the machines of this house for the laws: examples to copy from.
 //! - [`executor`] checks the plug of an executor, yours or ours: streams, timers, datagrams, tasks, and every future
 //!   dropped at every await.
 //! - [`runner`] runs it all and prints a matrix, JSON, and JUnit; the binary of this crate is that, on everything in this
@@ -24,6 +25,7 @@ pub mod laws;
 mod plan;
 pub mod reference;
 pub mod runner;
+pub mod subjects;
 pub mod transcript;
 
 pub use failure::{Failure, Verdict};

@@ -14,7 +14,8 @@ const SAMPLED_CUTS: u64 = 200;
 /// How much to try: the seeds, and how a failing case is run again.
 ///
 /// Everything a law does follows from the seed, so the same plan gives the same result. By default the seeds are 0 to
-/// 199; the environment variables `GLOWPLUG_SEED` (the first seed) and `GLOWPLUG_SEEDS` (how many) change them.
+/// 199. The environment variable `GLOWPLUG_SEED` names one (`17`) or a range (`200..1200`), `GLOWPLUG_SEEDS` how many from
+/// there on.
 #[derive(Clone, Debug)]
 pub struct Plan {
     seed: u64,
@@ -31,14 +32,14 @@ impl Plan {
     /// The plan that the environment asks for.
     ///
     /// # Panics
-    /// When `GLOWPLUG_SEED` or `GLOWPLUG_SEEDS` is set to something else than a number: a seed that is silently not used
+    /// When `GLOWPLUG_SEED` or `GLOWPLUG_SEEDS` is set to something else than that: a seed that is silently not used
     /// would show a green test for a red one.
     pub fn from_env() -> Self {
         let mut plan = Self::new();
-        if let Some(seed) = number_from_env("GLOWPLUG_SEED") {
-            plan.seed = seed;
+        if let Some((seed, seeds)) = from_env("GLOWPLUG_SEED", one_or_range) {
+            plan = Self { seed, seeds, ..plan };
         }
-        if let Some(seeds) = number_from_env("GLOWPLUG_SEEDS") {
+        if let Some(seeds) = from_env("GLOWPLUG_SEEDS", |text| text.parse().ok()) {
             plan.seeds = seeds;
         }
         plan
@@ -77,7 +78,7 @@ impl Plan {
                 None => command.clone(),
             };
         }
-        let seed = seed.map_or(String::new(), |seed| format!("GLOWPLUG_SEED={seed} GLOWPLUG_SEEDS=1 "));
+        let seed = seed.map_or(String::new(), |seed| format!("GLOWPLUG_SEED={seed} "));
         let package = env::var("CARGO_PKG_NAME").map_or(String::new(), |name| format!(" -p {name}"));
         // The standard test harness names each thread after its test.
         let thread = std::thread::current();
@@ -117,11 +118,24 @@ impl Default for Plan {
     }
 }
 
-fn number_from_env(name: &str) -> Option<u64> {
+fn from_env<T>(name: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
     let text = env::var(name).ok()?;
-    match text.trim().parse() {
-        Ok(number) => Some(number),
-        Err(error) => panic!("{name} is {text:?}, which is not a number: {error}"),
+    match read(text.trim()) {
+        Some(value) => Some(value),
+        None => {
+            panic!("{name} is {text:?}, and should be a number (17) or, for the seed, a range (200..1200)")
+        }
+    }
+}
+
+/// The first seed and how many there are.
+fn one_or_range(text: &str) -> Option<(u64, u64)> {
+    match text.split_once("..") {
+        Some((first, end)) => {
+            let (first, end): (u64, u64) = (first.trim().parse().ok()?, end.trim().parse().ok()?);
+            Some((first, end.checked_sub(first)?))
+        }
+        None => Some((text.parse().ok()?, 1)),
     }
 }
 
@@ -139,8 +153,17 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_is_a_number_or_a_range() {
+        assert_eq!(one_or_range("17"), Some((17, 1)));
+        assert_eq!(one_or_range("200..1200"), Some((200, 1000)));
+        for wrong in ["", "x", "1..", "9..2"] {
+            assert_eq!(one_or_range(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn the_rerun_command_names_the_test_or_is_the_one_given() {
-        assert!(Plan::new().rerun(Some(3)).starts_with("GLOWPLUG_SEED=3 GLOWPLUG_SEEDS=1 cargo test"));
+        assert!(Plan::new().rerun(Some(3)).starts_with("GLOWPLUG_SEED=3 cargo test"));
         assert!(Plan::new().rerun(None).ends_with("the_rerun_command_names_the_test_or_is_the_one_given"));
         assert_eq!(Plan::new().with_command("kit").rerun(Some(3)), "kit --seed 3 --seeds 1");
     }

@@ -95,7 +95,7 @@ async fn exchange<R: Runtime>(world: World<R>) -> Tried {
                 return finished;
             }
         }
-        Err(Stop::Failed(format!("one exchange takes more than {MANY} polls")))
+        Err(Stop(format!("one exchange takes more than {MANY} polls")))
     })
     .await
 }

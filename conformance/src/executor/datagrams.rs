@@ -84,7 +84,7 @@ async fn all_back<R: Runtime>(
             return Ok(());
         }
     }
-    Err(Stop::Failed(format!("{} datagrams did not come back in {ROUNDS} rounds", missing.len())))
+    Err(Stop(format!("{} datagrams did not come back in {ROUNDS} rounds", missing.len())))
 }
 
 async fn echo_in_batches<R: Runtime>(world: World<R>) -> Tried {
@@ -92,7 +92,7 @@ async fn echo_in_batches<R: Runtime>(world: World<R>) -> Tried {
     let payloads = (0..500_u32).map(|n| n.to_be_bytes().repeat(1 + n as usize % 9)).collect();
     match first(all_back(&world, &mut client, at, payloads), echo(&mut server)).await {
         Ok(tried) => tried,
-        Err(error) => Err(Stop::Failed(format!("the echo ended: {error}"))),
+        Err(error) => Err(Stop(format!("the echo ended: {error}"))),
     }
 }
 
@@ -102,7 +102,7 @@ async fn sizes<R: Runtime>(world: World<R>) -> Tried {
     let payloads = [0, 1, 1232, 8192].map(|len| (0..len).map(|n| (n % 251) as u8).collect()).to_vec();
     match first(all_back(&world, &mut client, at, payloads), echo(&mut server)).await {
         Ok(tried) => tried,
-        Err(error) => Err(Stop::Failed(format!("the echo ended: {error}"))),
+        Err(error) => Err(Stop(format!("the echo ended: {error}"))),
     }
 }
 
@@ -150,7 +150,7 @@ async fn a_machine_answers<R: Runtime>(world: World<R>) -> Tried {
     let outcome: Result<Tried, std::io::Result<std::convert::Infallible>> = first(ask, serve).await;
     match outcome {
         Ok(tried) => tried,
-        Err(Err(error)) => Err(Stop::Failed(format!("the server ended: {error}"))),
+        Err(Err(error)) => Err(Stop(format!("the server ended: {error}"))),
     }
 }
 
@@ -173,7 +173,7 @@ async fn unreachable_is_not_the_end<R: Runtime>(world: World<R>) -> Tried {
     while let Ok(Err(_)) = first(receive(&mut client, &mut input), sleep(&world.runtime, ROUND)).await {}
     match first(all_back(&world, &mut client, at, vec![b"still alive".to_vec()]), echo(&mut server)).await {
         Ok(tried) => tried,
-        Err(error) => Err(Stop::Failed(format!("the echo ended: {error}"))),
+        Err(error) => Err(Stop(format!("the echo ended: {error}"))),
     }
 }
 

@@ -21,7 +21,10 @@ mod cancelling;
 mod datagrams;
 mod io;
 mod machines;
+#[cfg(any(feature = "sim", feature = "smol", feature = "tokio"))]
 mod plugs;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod streams;
 mod tasks;
 mod timers;
@@ -36,6 +39,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use glowplug_runtime::task::Task;
 use glowplug_runtime::{BoxFuture, Endpoint, Runtime, Spawn};
 
+#[cfg(feature = "sim")]
+pub use plugs::Sim;
 #[cfg(feature = "smol")]
 pub use plugs::Smol;
 #[cfg(feature = "tokio")]
@@ -78,14 +83,18 @@ pub fn cases<E: Executor>() -> Vec<(&'static str, Case)> {
         ("machines", machines::trials()),
         ("cancelling", cancelling::trials()),
     ];
-    let mut cases = Vec::new();
-    for (suite, trials) in suites {
-        for trial in trials {
-            let case = Case::new(trial.name, Lane::On(E::NAME), move |plan| run::<E>(&trial, plan));
-            cases.push((suite, case));
+    suites.into_iter().flat_map(|(suite, trials)| cases_of::<E>(suite, trials)).collect()
+}
+
+fn cases_of<E: Executor>(suite: &'static str, trials: Vec<Trial<E::Runtime>>) -> Vec<(&'static str, Case)> {
+    let case = |trial: Trial<E::Runtime>| {
+        let lane = Lane::On(E::NAME);
+        match trial.skip {
+            Some(reason) => Case::skipped(trial.name, lane, reason),
+            None => Case::new(trial.name, lane, move |plan| run::<E>(&trial, plan)),
         }
-    }
-    cases
+    };
+    trials.into_iter().map(|trial| (suite, case(trial))).collect()
 }
 
 /// Runs every case here and now. The error is the report on those that failed.
@@ -108,15 +117,25 @@ struct Trial<R> {
     body: fn(World<R>) -> Pin<Box<dyn Future<Output = Tried>>>,
     /// Moves so much that one seed is enough.
     heavy: bool,
+    /// Why it is not run.
+    skip: Option<&'static str>,
 }
 
 /// Makes a [`Trial`] of an async function.
 macro_rules! trial {
     ($name:literal, $body:expr) => {
-        $crate::executor::Trial { name: $name, body: |world| Box::pin($body(world)), heavy: false }
+        $crate::executor::Trial {
+            name: $name,
+            body: |world| Box::pin($body(world)),
+            heavy: false,
+            skip: None,
+        }
     };
     (heavy $name:literal, $body:expr) => {
-        $crate::executor::Trial { name: $name, body: |world| Box::pin($body(world)), heavy: true }
+        $crate::executor::Trial { heavy: true, ..$crate::executor::trial!($name, $body) }
+    };
+    (skip $reason:expr, $name:literal, $body:expr) => {
+        $crate::executor::Trial { skip: $reason, ..$crate::executor::trial!($name, $body) }
     };
 }
 use trial;
@@ -126,14 +145,11 @@ type Tried = Result<(), Stop>;
 
 /// Why a trial does not go on.
 #[derive(Debug)]
-enum Stop {
-    Failed(String),
-    Skipped(String),
-}
+struct Stop(String);
 
 /// Ends a trial unless `holds`.
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Tried {
-    if holds { Ok(()) } else { Err(Stop::Failed(otherwise())) }
+    if holds { Ok(()) } else { Err(Stop(otherwise())) }
 }
 
 /// Says what was going on when an error came.
@@ -151,7 +167,7 @@ impl<T, E: std::error::Error> When<T> for Result<T, E> {
                 let _ = write!(text, ": {error}");
                 source = error.source();
             }
-            Stop::Failed(text)
+            Stop(text)
         })
     }
 }
@@ -199,8 +215,7 @@ fn run<E: Executor>(trial: &Trial<E::Runtime>, plan: &Plan) -> Outcome {
         let body = trial.body;
         match E::block_on(seed, move |runtime| body(World { runtime, seed })) {
             Ok(()) => {}
-            Err(Stop::Skipped(reason)) => return Outcome::Skipped(reason),
-            Err(Stop::Failed(reason)) => {
+            Err(Stop(reason)) => {
                 let seed = E::SEEDED.then_some(seed);
                 let with = seed.map_or(String::new(), |seed| format!("\nseed:  {seed}"));
                 return Outcome::Failed(format!("{reason}{with}\nrerun: {}", plan.rerun(seed)));

@@ -45,3 +45,27 @@ impl Executor for Smol {
         smol::block_on(work(glowplug_smol::Smol::default()))
     }
 }
+
+/// glowplug-sim, on one host; each seed is another order of events.
+#[cfg(feature = "sim")]
+#[derive(Debug)]
+pub enum Sim {}
+
+#[cfg(feature = "sim")]
+impl Executor for Sim {
+    type Runtime = glowplug_sim::Sim;
+
+    const NAME: &'static str = "sim";
+    const SEEDED: bool = true;
+    const KNOWN_HOST: &'static str = "here";
+
+    fn block_on<F>(seed: u64, work: impl FnOnce(Self::Runtime) -> F) -> F::Output
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let mut simulation = glowplug_sim::Simulation::new(seed);
+        let host = simulation.host(Self::KNOWN_HOST, [10, 0, 0, 1]);
+        simulation.run(work(host))
+    }
+}

@@ -30,7 +30,7 @@ pub(super) fn trials<E: Executor>() -> Vec<Trial<E::Runtime>> {
         trial!("peer-goes-away", peer_goes_away),
         trial!("refused", refused),
         trial!("many-connections", many_connections),
-        trial!("unix", unix::<E>),
+        trial!(skip(!E::UNIX).then_some("it has no Unix sockets"), "unix", unix),
         trial!("resolve", resolve::<E>),
     ]
 }
@@ -213,14 +213,14 @@ async fn peer_goes_away<R: Runtime>(world: World<R>) -> Tried {
             return Ok(());
         }
     }
-    Err(Stop::Failed("writes to a peer that went away never fail".to_owned()))
+    Err(Stop("writes to a peer that went away never fail".to_owned()))
 }
 
 async fn refused<R: Runtime>(world: World<R>) -> Tried {
     let (listener, at) = world.listen().await?;
     drop(listener);
     match world.runtime.connect(&at).await {
-        Ok(_) => Err(Stop::Failed(format!("nobody listens at {at}, and the connection stands"))),
+        Ok(_) => Err(Stop(format!("nobody listens at {at}, and the connection stands"))),
         Err(error) => ensure(error.kind() == std::io::ErrorKind::ConnectionRefused, || {
             format!("a refused connection is reported as {:?}: {error}", error.kind())
         }),
@@ -258,10 +258,7 @@ async fn many_connections<R: Runtime>(world: World<R>) -> Tried {
     ensure(more.is_err(), || "a connection was accepted that nobody had made".to_owned())
 }
 
-async fn unix<E: Executor>(world: World<E::Runtime>) -> Tried {
-    if !E::UNIX {
-        return Err(Stop::Skipped("it has no Unix sockets".to_owned()));
-    }
+async fn unix<R: Runtime>(world: World<R>) -> Tried {
     let path = socket_path();
     let at = Endpoint::Unix(path.clone());
     let missing = world.runtime.connect(&at).await;

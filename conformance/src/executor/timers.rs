@@ -142,6 +142,7 @@ async fn clock<R: Runtime>(world: World<R>) -> Tried {
 async fn dice<R: Runtime>(world: World<R>) -> Tried {
     let (mut one, mut two) = ([0; 32], [0; 32]);
     world.runtime.fill_random(&mut one);
+    sleep(&world.runtime, SHORT).await;
     world.runtime.clone().fill_random(&mut two);
     ensure(one != two && one != [0; 32], || "the dice fell the same way twice".to_owned())
 }

@@ -75,10 +75,10 @@ pub fn main(registry: &Registry) -> ExitCode {
             return usage(&format!("cannot write {}: {error}", file.display()));
         }
     }
-    match reports.iter().any(|report| matches!(report.outcome, Outcome::Failed(_))) {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
+    if reports.iter().any(|report| matches!(report.outcome, Outcome::Failed(_))) {
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
 /// Runs each selected case in turn, each in a thread that is given up when it hangs.

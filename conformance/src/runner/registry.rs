@@ -5,12 +5,20 @@ use std::sync::Arc;
 
 use glowplug_core::{DatagramProtocol, StreamProtocol};
 
+#[cfg(feature = "redis")]
+use glowplug_runtime::{
+    Spawn,
+    redis::{Drive, Serving},
+};
+
 use crate::executor::{self, Executor};
 use crate::failure::{Failure, Verdict};
 use crate::laws::datagram::{DatagramLaw, DatagramSubject};
 use crate::laws::stream::{StreamLaw, StreamSubject};
 use crate::plan::Plan;
 use crate::reference::{line, tally};
+#[cfg(feature = "redis")]
+use crate::subjects::redis;
 
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +57,7 @@ pub struct Case {
     /// Where it runs.
     pub lane: Lane,
     run: Arc<dyn Fn(&Plan) -> Outcome + Send + Sync>,
+    skip: Option<String>,
 }
 
 impl Case {
@@ -58,7 +67,19 @@ impl Case {
         lane: Lane,
         run: impl Fn(&Plan) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), lane, run: Arc::new(run) }
+        Self { name: name.into(), lane, run: Arc::new(run), skip: None }
+    }
+
+    /// A case that is not tried, and why.
+    pub fn skipped(name: impl Into<String>, lane: Lane, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let skip = Some(reason.clone());
+        Self { skip, ..Self::new(name, lane, move |_| Outcome::Skipped(reason.clone())) }
+    }
+
+    /// Why it is not tried, where that is known beforehand.
+    pub fn skip(&self) -> Option<&str> {
+        self.skip.as_deref()
     }
 
     /// Tries it, here and now.
@@ -99,10 +120,25 @@ impl Registry {
         let mut registry = Self::new();
         registry.stream("line-echo", line::subject);
         registry.datagram("tally", tally::subject);
+        #[cfg(feature = "redis")]
+        {
+            registry.stream("redis-handshake", redis::handshake);
+            registry.stream("redis-client", redis::client);
+            registry.stream("redis-server", redis::server);
+            registry.stream("redis-memory", redis::memory);
+        }
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(all(feature = "redis", feature = "tokio"))]
+        registry.redis::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(all(feature = "redis", feature = "smol"))]
+        registry.redis::<executor::Smol>();
+        #[cfg(feature = "sim")]
+        registry.executor::<executor::Sim>();
+        #[cfg(all(feature = "redis", feature = "sim"))]
+        registry.redis::<executor::Sim>();
         registry
     }
 
@@ -133,6 +169,17 @@ impl Registry {
     /// Adds a column: every suite that runs on an executor, on this one.
     pub fn executor<E: Executor>(&mut self) {
         for (suite, case) in executor::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the Redis client to that column.
+    #[cfg(feature = "redis")]
+    pub fn redis<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::redis::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

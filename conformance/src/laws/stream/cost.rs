@@ -18,9 +18,12 @@ const POISON: &[&[u8]] =
 /// Shorter runs show nothing.
 const SHORTEST: usize = 1024;
 
-/// For four times the input, the allocator may be asked for this many times the bytes: linear growth gives about 4,
-/// quadratic growth 16.
-const VOLUME_RATIO: u64 = 9;
+/// How much shorter the shorter of the two measured inputs is.
+const SHARE: usize = 16;
+
+/// For sixteen times the input, the allocator may be asked for this many times the bytes: buffers that double make of linear
+/// growth anything from 8 to 32, quadratic growth gives 256.
+const VOLUME_RATIO: u64 = 64;
 
 /// Volumes below this are not worth a ratio.
 const VOLUME_FLOOR: u64 = 64 * 1024;
@@ -74,7 +77,7 @@ pub(super) fn linear_cost<P: StreamProtocol>(
             let (outcome, heap) = heap::measure(|| guarded(&|| run(subject, endless, len, None)).map(drop));
             outcome.map(|()| heap.map(|heap| heap.volume))
         };
-        let (short, long) = (volume(len / 4), volume(len));
+        let (short, long) = (volume(len / SHARE), volume(len));
         if let (Ok(Some(short)), Ok(Some(long))) = (short, long)
             && long > VOLUME_FLOOR + short * VOLUME_RATIO
         {

@@ -43,7 +43,7 @@ pub enum StreamLaw {
     /// the input for a while is overwritten with something else, such as the very bytes that end a frame. A decoder that
     /// remembers how far it looked does not notice; one that starts over sees another frame. (The first and the last 64
     /// bytes are spared, for a head that is read again and a look back at the tail cost nothing that grows.) *Volume*: bytes
-    /// asked of the allocator for four times the input must not be nine times as many.
+    /// asked of the allocator for sixteen times the input must not be more than 64 times as many.
     ///
     /// Not seen: quadratic work over bytes that the machine first copied into itself without allocating for it, and
     /// scans whose result cannot depend on the poison.

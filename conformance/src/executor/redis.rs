@@ -1,0 +1,252 @@
+//! The Redis client people call, against the server in memory, on any executor.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use glowplug_core::Progress;
+use glowplug_redis::memory::{Config, Handle};
+use glowplug_redis::{Pipeline, commands};
+use glowplug_runtime::redis::{Client, Command, Drive, Error, Serving, serve_memory};
+use glowplug_runtime::server::Server;
+use glowplug_runtime::time::sleep;
+use glowplug_runtime::{Runtime, Spawn};
+
+use super::io::{both, first, polled};
+use super::{Executor, Stop, Trial, Tried, When as _, World, any_port, cases_of, ensure, trial};
+use crate::runner::Case;
+
+/// More polls than any of these futures takes.
+const MANY: usize = 200;
+
+/// How many answers have to pair up after something was dropped.
+const NEXT: usize = 100;
+
+/// Every case, with the name of its suite.
+pub fn cases<E: Executor>() -> Vec<(&'static str, Case)>
+where
+    E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
+{
+    cases_of::<E>("redis", trials())
+}
+
+fn trials<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>() -> Vec<Trial<R>> {
+    vec![
+        trial!("commands", command_by_command),
+        trial!("many-callers", many_callers),
+        trial!("a-parked-caller-holds-nobody-up", parked_caller),
+        trial!("calls-dropped-at-every-poll", dropped_calls),
+        trial!("pipelines-dropped-at-every-poll", dropped_pipelines),
+        trial!("connect-dropped-at-every-poll", dropped_connect),
+        trial!("deadline", deadline),
+        trial!("server-goes-away", server_goes_away),
+    ]
+}
+
+/// Runs `work` beside a server in memory; it gets the server's URL.
+async fn with_server<R>(world: &World<R>, work: impl AsyncFnOnce(String) -> Tried) -> Tried
+where
+    R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>,
+{
+    let server = Server::bind(world.runtime.clone(), any_port()).await.when("bind a server")?;
+    let at = server.local_endpoint().when("local_endpoint")?;
+    let serving = serve_memory(world.runtime.clone(), server, Handle::new(Config::new()));
+    match first(work(format!("redis://{at}")), serving).await {
+        Ok(tried) => tried,
+        Err(()) => Err(Stop("the server ended".to_owned())),
+    }
+}
+
+async fn connect<R: Runtime + Spawn<Drive<R>>>(runtime: &R, url: &str) -> Result<Client<R>, Stop> {
+    Client::builder(runtime.clone()).connect(url).await.when("connect")
+}
+
+/// `count` answers, each to its own question.
+async fn pair_up<R: Runtime>(client: &Client<R>, count: usize) -> Tried {
+    for n in 0..count {
+        let text = format!("question {n}");
+        let answer = client.run(commands::echo(&text)).await.when("ECHO")?;
+        ensure(answer == text.as_bytes(), || format!("{text:?} was answered with {answer:?}"))?;
+    }
+    Ok(())
+}
+
+/// All futures at once, to the end of the last.
+async fn all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
+    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        for (future, result) in futures.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let Poll::Ready(output) = future.as_mut().poll(cx)
+            {
+                *result = Some(output);
+            }
+        }
+        if results.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}
+
+async fn command_by_command<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        client.run(commands::set("k", "value")).await.when("SET")?;
+        let value = client.run(commands::get("k")).await.when("GET")?;
+        ensure(value.as_deref() == Some(b"value"), || format!("GET gave {value:?}"))?;
+        let missing = client.run(commands::get("nothing")).await.when("GET")?;
+        ensure(missing.is_none(), || format!("a key that was never set is {missing:?}"))?;
+        let wrong = client.run(commands::incr("k")).await;
+        ensure(matches!(&wrong, Err(error) if error.server_error().is_some()), || {
+            format!("INCR of a word gave {wrong:?}")
+        })?;
+        let pipeline =
+            Pipeline::new().with(Command::new("INCR").arg("n")).with(Command::new("INCR").arg("n"));
+        let replies = client.pipeline(pipeline).await.when("a pipeline")?;
+        ensure(replies.len() == 2, || format!("two commands had the answers {replies:?}"))?;
+        let n = client.run(commands::incr("n")).await.when("INCR")?;
+        ensure(n == 3, || format!("the third INCR gave {n}"))
+    })
+    .await
+}
+
+async fn many_callers<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        let callers = (0..64).map(|caller| {
+            let client = client.clone();
+            let calls = async move {
+                for n in 0..20 {
+                    let text = format!("caller {caller} asks {n}");
+                    let answer = client.run(commands::echo(&text)).await.when("ECHO")?;
+                    ensure(answer == text.as_bytes(), || format!("{text:?} was answered with {answer:?}"))?;
+                }
+                Ok(())
+            };
+            Box::pin(calls) as Pin<Box<dyn Future<Output = Tried>>>
+        });
+        all(callers.collect()).await.into_iter().collect()
+    })
+    .await
+}
+
+async fn parked_caller<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        let mut parked = std::pin::pin!(client.run(commands::echo("parked")));
+        // Polled once, and then not again until the others are done.
+        let early = poll_fn(|cx| Poll::Ready(parked.as_mut().poll(cx))).await;
+        ensure(early.is_pending(), || "an answer came before the question had gone out".to_owned())?;
+        let others =
+            (0..63).map(|_| Box::pin(pair_up(&client, 5)) as Pin<Box<dyn Future<Output = Tried> + '_>>);
+        all(others.collect()).await.into_iter().collect::<Tried>()?;
+        let answer = parked.await.when("the parked call")?;
+        ensure(answer == b"parked"[..], || format!("the parked call was answered with {answer:?}"))
+    })
+    .await
+}
+
+async fn dropped_calls<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        for polls in 0..MANY {
+            // Dropped alone, and dropped while others wait for their answers.
+            let alone = polled(polls, client.run(commands::echo("dropped"))).await;
+            pair_up(&client, NEXT).await?;
+            let among = both(polled(polls, client.run(commands::echo("dropped"))), pair_up(&client, 5)).await;
+            among.1?;
+            if let Some(answer) = alone {
+                let answer = answer.when("ECHO")?;
+                return ensure(answer == b"dropped"[..], || format!("the answer is {answer:?}"));
+            }
+        }
+        Err(Stop(format!("one call takes more than {MANY} polls")))
+    })
+    .await
+}
+
+async fn dropped_pipelines<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        for polls in 0..MANY {
+            let mut pipeline = Pipeline::new();
+            for n in 0..10 {
+                pipeline.push(Command::new("ECHO").arg(format!("{n}")));
+            }
+            let dropped = polled(polls, client.pipeline(pipeline)).await;
+            pair_up(&client, NEXT).await?;
+            if let Some(replies) = dropped {
+                let replies = replies.when("a pipeline")?;
+                return ensure(replies.len() == 10, || format!("ten commands had {} answers", replies.len()));
+            }
+        }
+        Err(Stop(format!("one pipeline takes more than {MANY} polls")))
+    })
+    .await
+}
+
+async fn dropped_connect<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        for polls in 0..MANY {
+            let dropped = polled(polls, Client::builder(world.runtime.clone()).connect(&url)).await;
+            let client = connect(&world.runtime, &url).await?;
+            pair_up(&client, 5).await?;
+            if let Some(client) = dropped {
+                return pair_up(&client.when("connect")?, NEXT).await;
+            }
+        }
+        Err(Stop(format!("connecting takes more than {MANY} polls")))
+    })
+    .await
+}
+
+async fn deadline<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        let wait = Duration::from_millis(20);
+        let before = world.runtime.now();
+        // Nobody pushes to this list: the answer would come after ten seconds.
+        let pop = Command::new("BLPOP").arg("nothing").arg("1");
+        let outcome = client.call(pop).timeout(Some(wait)).await;
+        ensure(world.runtime.now() - before >= wait, || "the deadline came early".to_owned())?;
+        let error = match outcome {
+            Err(error) => Error::from(error),
+            Ok(reply) => return Err(Stop(format!("a pop from nothing gave {reply:?}"))),
+        };
+        ensure(error.progress() == Progress::FullySent, || {
+            format!("the call ended as {error}, with the request {}", error.progress())
+        })?;
+        // The late answer is thrown away and shifts nobody's.
+        pair_up(&client, NEXT).await
+    })
+    .await
+}
+
+async fn server_goes_away<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    let server = Server::bind(world.runtime.clone(), any_port()).await.when("bind a server")?;
+    let url = format!("redis://{}", server.local_endpoint().when("local_endpoint")?);
+    let stopper = server.stopper();
+    let serving = serve_memory(world.runtime.clone(), server, Handle::new(Config::new()));
+    let working = async {
+        let client = connect(&world.runtime, &url).await?;
+        pair_up(&client, 3).await?;
+        stopper.stop();
+        // Answers as long as it drains, and then an error: but every call ends.
+        for _ in 0..1000 {
+            if client.run(commands::ping()).await.is_err() {
+                return Ok(client);
+            }
+            sleep(&world.runtime, Duration::from_millis(1)).await;
+        }
+        Err(Stop("the server was stopped, and answers still".to_owned()))
+    };
+    let (client, ()) = both(working, serving).await;
+    let client = client?;
+    let again = client.run(commands::ping()).await;
+    ensure(again.is_err() && client.is_closed(), || {
+        format!("a call on a connection that is over gave {again:?}")
+    })?;
+    let anew = Client::builder(world.runtime.clone()).connect(&url).await;
+    ensure(anew.is_err(), || "a server that was stopped takes connections".to_owned())
+}

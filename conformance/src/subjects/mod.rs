@@ -1,0 +1,7 @@
+//! The machines of this house, as the laws see them.
+//!
+//! Each function describes one machine in one state. A protocol joins with a file here, a line in
+//! [`Registry::house`](crate::runner::Registry::house), and a line in `tests/protocols.rs`.
+
+#[cfg(feature = "redis")]
+pub mod redis;
