@@ -26,7 +26,8 @@ use crate::outbox::{Outbox, SendBody};
 use crate::timer::Timer;
 use crate::wire::body::{BodyDecoder, Step};
 use crate::wire::encode::{self, FieldSource};
-use crate::wire::framing::ResponseBody;
+use crate::wire::framing::{Facts, ResponseBody};
+use crate::wire::head::ResponseHead;
 use crate::wire::parse::Rules;
 use crate::wire::scan::SectionScan;
 use crate::wire::target;
@@ -159,8 +160,10 @@ impl ClientConnection {
             Recv::Head(_) | Recv::Body(_) | Recv::Discard(..) => return Err(HeadError::Busy),
         }
         let strict = Leniency::default();
-        target::check(method.as_str().as_bytes(), target.as_bytes(), &strict)
-            .map_err(|_| HeadError::Target)?;
+        let fits = target::check(method.as_str().as_bytes(), target.as_bytes(), &strict).is_ok();
+        if !fits || !target::is_visible(target.as_bytes()) {
+            return Err(HeadError::Target);
+        }
         let is_connect = *method == Method::CONNECT;
         if is_connect && body != BodyLength::Empty {
             return Err(HeadError::Body);
@@ -354,8 +357,9 @@ impl ClientConnection {
         }
         self.progress = Progress::AnswerBegun;
         let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        match rules.take_head(scan, input) {
-            Ok(Some(head)) => match self.begin(now, head) {
+        let mut head = ResponseHead::empty();
+        match rules.take_response(scan, input, &mut head) {
+            Ok(Some(facts)) => match self.begin(now, head, facts) {
                 Ok(event) => Ok(Some(event)),
                 Err(error) => self.fail_now(error),
             },
@@ -366,10 +370,8 @@ impl ClientConnection {
     }
 
     /// A whole head has come.
-    fn begin(&mut self, now: Instant, head: Bytes) -> Result<ClientEvent, Error> {
+    fn begin(&mut self, now: Instant, head: ResponseHead, mut facts: Facts) -> Result<ClientEvent, Error> {
         let limits = self.config.limits.get();
-        let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        let (head, mut facts) = rules.response(head)?;
         let (version, status) = (head.version(), head.status());
         let stream = StreamId(self.stream);
 
@@ -401,7 +403,7 @@ impl ClientConnection {
             self.recv = Recv::Switching;
             return Ok(ClientEvent::Response { stream, head, body: BodyLength::Empty });
         }
-        let body = facts.response_body(version, status, !self.exchange.is_head, rules.leniency)?;
+        let body = facts.response_body(version, status, !self.exchange.is_head, &self.config.leniency)?;
         self.exchange.persist &= facts.persists(version);
         let (decoder, body) = match body {
             ResponseBody::Empty => (BodyDecoder::known(0), BodyLength::Empty),

@@ -27,7 +27,8 @@ use crate::outbox::{Outbox, SendBody};
 use crate::timer::Timer;
 use crate::wire::body::{BodyDecoder, Step};
 use crate::wire::encode::{self, FieldSource};
-use crate::wire::framing::status_has_no_content;
+use crate::wire::framing::{Facts, status_has_no_content};
+use crate::wire::head::RequestHead;
 use crate::wire::parse::Rules;
 use crate::wire::scan::SectionScan;
 use crate::wire::token::is_tchar;
@@ -414,26 +415,34 @@ impl ServerConnection {
                 self.timer.set(Phase::Head, now, self.config.head_timeout);
             }
         }
-        let head = match rules.take_head(scan, input) {
-            Ok(Some(head)) => head,
+        let mut head = RequestHead::empty();
+        let begun = match rules.take_request(scan, input, &mut head) {
+            Ok(Some(facts)) => self.begin(now, &head, facts),
             Ok(None) if self.eof => return self.fail_now(Error::UnexpectedEof(Phase::Head)),
             Ok(None) => return Ok(None),
-            Err(error) => return Ok(Some(self.refuse(now, error))),
+            Err(error) => Err(error),
         };
-        match self.begin(now, head) {
-            Ok(event) => Ok(Some(event)),
+        match begun {
+            Ok((body, expects_continue)) => {
+                let stream = StreamId(self.stream);
+                Ok(Some(ServerEvent::Request { stream, head, body, expects_continue }))
+            }
             Err(error) => Ok(Some(self.refuse(now, error))),
         }
     }
 
-    /// A whole head has come.
-    fn begin(&mut self, now: Instant, head: Bytes) -> Result<ServerEvent, Error> {
+    /// A whole head has come: what follows it, and whether the client waits to be told to go on.
+    #[inline]
+    fn begin(
+        &mut self,
+        now: Instant,
+        head: &RequestHead,
+        mut facts: Facts,
+    ) -> Result<(BodyLength, bool), Error> {
         let limits = self.config.limits.get();
-        let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        let (head, mut facts) = rules.request(head)?;
         let version = head.version();
-        let is_connect = head.method() == "CONNECT";
-        let body = facts.request_body(version, is_connect, rules.leniency)?;
+        let is_connect = head.method_is(b"CONNECT");
+        let body = facts.request_body(version, is_connect, &self.config.leniency)?;
         if let BodyLength::Known(length) = body
             && length > limits.max_body_len()
         {
@@ -447,7 +456,7 @@ impl ServerConnection {
             facts.expects_continue && version != Version::HTTP_10 && body != BodyLength::Empty;
         self.exchange = Exchange {
             version,
-            is_head: head.method() == "HEAD",
+            is_head: head.method_is(b"HEAD"),
             is_connect,
             upgrade: facts.upgrade(version),
             waits_to_continue: expects_continue,
@@ -461,7 +470,7 @@ impl ServerConnection {
         self.recv = Recv::Body(BodyDecoder::of(body));
         self.timer.clear();
         self.arm_body(now);
-        Ok(ServerEvent::Request { stream: StreamId(self.stream), head, body, expects_continue })
+        Ok((body, expects_continue))
     }
 
     fn poll_body(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ServerEvent>, Error> {

@@ -156,11 +156,16 @@ pub(crate) fn fields<F: FieldSource + ?Sized>(
 /// Writes one field.
 #[inline]
 pub(crate) fn field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
-    out.reserve(name.len() + value.len() + 4);
-    out.put_slice(name);
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
+    // Grown once and then filled: appending piece by piece would look at the capacity four times.
+    let start = out.len();
+    out.resize(start + name.len() + value.len() + 4, 0);
+    let (name_to, rest) = out[start..].split_at_mut(name.len());
+    name_to.copy_from_slice(name);
+    let (colon, rest) = rest.split_at_mut(2);
+    colon.copy_from_slice(b": ");
+    let (value_to, end) = rest.split_at_mut(value.len());
+    value_to.copy_from_slice(value);
+    end.copy_from_slice(b"\r\n");
 }
 
 /// Writes a status line. Both halves speak HTTP/1.1 whatever the peer speaks (RFC 9110 §2.5).
@@ -184,19 +189,25 @@ pub(crate) fn date(out: &mut BytesMut, date: Option<&HttpDate>) {
 }
 
 /// Writes `content-length`.
+#[inline]
 pub(crate) fn content_length(out: &mut BytesMut, length: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+    // The text is made from its end, in front of which the name stands.
+    const NAME: &[u8; 16] = b"content-length: ";
+    let mut text = [0; NAME.len() + 20 + 2];
+    let mut at = text.len() - 2;
+    text[at..].copy_from_slice(b"\r\n");
     let mut rest = length;
     loop {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        text[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    field(out, b"content-length", &digits[at..]);
+    at -= NAME.len();
+    text[at..at + NAME.len()].copy_from_slice(NAME);
+    out.put_slice(&text[at..]);
 }
 
 /// Writes `;name=value` for each extension, or `;name` where the value is empty, and the line end. A value that is no

@@ -37,7 +37,8 @@ pub(crate) fn is_tchar(byte: u8) -> bool {
 /// True for a token: at least one byte, and nothing but its bytes.
 #[inline]
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_tchar(byte))
+    // No early exit here either: names are short and nearly always right.
+    !bytes.is_empty() && bytes.iter().fold(true, |good, &byte| good & is_tchar(byte))
 }
 
 /// True for what a field value may hold (RFC 9110 §5.5): anything but control characters, tab excepted.
