@@ -152,7 +152,15 @@ impl Rules<'_> {
         };
         let mut fields = Fields::new(section.clone());
         for header in parsed {
-            fields.push(span(section, header));
+            let span = span(section, header);
+            // RFC 9110 §6.5.1: what frames or routes a message cannot come after it.
+            if ["content-length", "transfer-encoding", "host"]
+                .iter()
+                .any(|no| header.name.eq_ignore_ascii_case(no))
+            {
+                return Err(Error::peer(usize::from(span.name), Reason::TrailerForbidden));
+            }
+            fields.push(span);
         }
         Ok(fields)
     }
