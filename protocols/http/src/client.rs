@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use glowplug_core::{
     Instant, Interest, LimitExceeded, Progress, ReadInterest, SendBuf, StreamProtocol, WriteInterest,
 };
@@ -170,10 +170,10 @@ impl ClientConnection {
         }
         let facts = self.outbox.write(|out| {
             out.reserve(method.as_str().len() + target.len() + 32);
-            out.put_slice(method.as_str().as_bytes());
-            out.put_slice(b" ");
-            out.put_slice(target.as_bytes());
-            out.put_slice(b" HTTP/1.1\r\n");
+            out.extend_from_slice(method.as_str().as_bytes());
+            out.extend_from_slice(b" ");
+            out.extend_from_slice(target.as_bytes());
+            out.extend_from_slice(b" HTTP/1.1\r\n");
             let written = encode::fields(out, fields, false).map_err(HeadError::Field)?;
             if written.hosts != 1 {
                 return Err(HeadError::Host);
@@ -187,7 +187,7 @@ impl ClientConnection {
                 BodyLength::Known(length) => encode::content_length(out, length),
                 BodyLength::Unknown => encode::field(out, b"transfer-encoding", b"chunked"),
             }
-            out.put_slice(b"\r\n");
+            out.extend_from_slice(b"\r\n");
             Ok(written.facts)
         })?;
         self.outbox.body = match body {

@@ -106,6 +106,8 @@ struct Exchange {
 enum Recv {
     Head(SectionScan),
     Body(BodyDecoder),
+    /// There is no body; that this is the end has not been told.
+    NoBody,
     /// The request is complete and waits for its answer to be.
     Done,
     /// The request is answered; the rest of its body is thrown away, up to so many bytes.
@@ -467,9 +469,12 @@ impl ServerConnection {
         self.head_begun = false;
         self.empty_lines = 0;
         self.reply = Reply::Head;
-        self.recv = Recv::Body(BodyDecoder::of(body));
         self.timer.clear();
-        self.arm_body(now);
+        self.recv = Recv::NoBody;
+        if body != BodyLength::Empty {
+            self.recv = Recv::Body(BodyDecoder::of(body));
+            self.arm_body(now);
+        }
         Ok((body, expects_continue))
     }
 
@@ -535,6 +540,11 @@ impl ServerConnection {
             match self.recv {
                 Recv::Head(_) => return self.poll_head(now, input),
                 Recv::Body(_) => return self.poll_body(now, input),
+                Recv::NoBody => {
+                    self.recv = Recv::Done;
+                    let stream = StreamId(self.stream);
+                    return Ok(Some(ServerEvent::End { stream, trailers: None }));
+                }
                 Recv::Done if self.exchange.tunnel => {
                     if !self.outbox.is_empty() {
                         return Ok(None);
@@ -570,11 +580,12 @@ impl ServerConnection {
             return;
         }
         if self.exchange.tunnel {
+            // What is received comes to its end first.
             return;
         }
         let go_on = self.exchange.persist && !self.closing;
         match core::mem::replace(&mut self.recv, Recv::Linger) {
-            Recv::Done if go_on => {
+            Recv::Done | Recv::NoBody if go_on => {
                 self.recv = Recv::Head(SectionScan::default());
                 self.reply = Reply::NotDue;
                 self.timer.set(Phase::Idle, now, self.config.idle_timeout);
@@ -611,11 +622,14 @@ impl ServerConnection {
     /// Answers in the application's place, unless it has begun to.
     fn goodbye(&mut self, status: StatusCode) {
         if matches!(self.reply, Reply::NotDue | Reply::Head) {
-            let date = self.date;
-            let out = self.outbox.scratch();
-            encode::status_line(out, status);
-            encode::date(out, date.as_ref());
-            self.outbox.put(b"connection: close\r\ncontent-length: 0\r\n\r\n");
+            let date = self.date.as_ref();
+            let written: Result<(), core::convert::Infallible> = self.outbox.write(|out| {
+                encode::status_line(out, status);
+                encode::date(out, date);
+                out.extend_from_slice(b"connection: close\r\ncontent-length: 0\r\n\r\n");
+                Ok(())
+            });
+            let Ok(()) = written;
         }
     }
 
@@ -711,7 +725,7 @@ impl StreamProtocol for ServerConnection {
     fn interest(&self) -> Interest {
         let read = match &self.recv {
             Recv::Tunnel => ReadInterest::Paused,
-            Recv::Done if self.exchange.tunnel => ReadInterest::Paused,
+            Recv::NoBody | Recv::Done if self.exchange.tunnel => ReadInterest::Paused,
             Recv::Closed => ReadInterest::Closed,
             _ if self.eof => ReadInterest::Closed,
             Recv::Body(_) if self.credit == 0 => ReadInterest::Paused,
@@ -719,7 +733,9 @@ impl StreamProtocol for ServerConnection {
                 ReadInterest::Want(usize::try_from(decoder.wanted()).unwrap_or(usize::MAX).min(self.credit))
             }
             Recv::Done if self.seen >= self.config.limits.get().read_ahead() => ReadInterest::Paused,
-            Recv::Head(_) | Recv::Done | Recv::Discard(..) | Recv::Linger => ReadInterest::Want(1),
+            Recv::Head(_) | Recv::NoBody | Recv::Done | Recv::Discard(..) | Recv::Linger => {
+                ReadInterest::Want(1)
+            }
         };
         let write = if self.output_done && self.outbox.is_empty() {
             WriteInterest::Closed
