@@ -320,7 +320,7 @@ impl Node {
 
     /// The context of everything up to now, for types that need one.
     fn context(&self, data_type: DataType, include: Option<bool>) -> Option<Bytes> {
-        let needed = matches!(data_type, DataType::Set | DataType::GSet | DataType::Map);
+        let needed = matches!(data_type, DataType::Set | DataType::Map);
         (needed && include != Some(false)).then(|| clock::encode(self.last_event))
     }
 

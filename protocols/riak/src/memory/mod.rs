@@ -14,7 +14,8 @@
 //!
 //! # What it does not do
 //!
-//! - There is one node and no vnode: quorums are checked against `n_val` and otherwise always met, timeouts are ignored.
+//! - There is one node and no vnode: quorums are checked against `n_val` and otherwise always met, and no timeout but 0 is
+//!   ever reached.
 //! - No map-reduce, no folds, no replication, no coverage plans, no search, no time series: such requests are refused as
 //!   unknown codes.
 //! - `term_regex` is refused. Commit hooks are stored with the properties and not run.

@@ -90,6 +90,9 @@ impl Node {
         if let Some(nodes @ 2..) = request.node_confirms {
             return refused(alloc::format!("{{insufficient_nodes,1,need,{nodes}}}"));
         }
+        if request.timeout == Some(0) {
+            return refused("timeout");
+        }
         let Some(stored) = self.object(time, &bucket, &request.key)? else {
             return Ok(RpbGetResp::default());
         };
@@ -111,7 +114,6 @@ impl Node {
         if let Some(nodes @ 2..) = request.node_confirms {
             return refused(alloc::format!("{{node_confirms_val_unsatisfied,{nodes},1}}"));
         }
-        let seen = clock::decode(request.vclock.as_ref())?;
         let made_key = request.key.is_none().then(|| self.random_name(27));
         let key = made_key.clone().or(request.key).unwrap_or_default();
         check_key(&key)?;
@@ -124,14 +126,17 @@ impl Node {
             if stored.is_deleted() {
                 return refused("notfound");
             }
-            if seen != stored.event() {
+            if clock::decode(request.vclock.as_ref())? != stored.event() {
                 return refused("modified");
             }
         }
+        let seen = clock::decode(request.vclock.as_ref())?;
         let keeps_siblings = props.allow_mult == Some(true) && props.last_write_wins != Some(true);
         self.write(time, &mut stored, keeps_siblings.then_some(seen), owned(&request.content));
         let reply = match (request.return_body == Some(true), request.return_head == Some(true)) {
             (false, false) => RpbGetResp::default(),
+            // Buckets that are written once have nothing to send back.
+            _ if props.write_once == Some(true) => RpbGetResp::default(),
             (_, head) => stored.to_reply(head),
         };
         self.replace(bucket, &key, Some(Entry::Object(stored)))?;

@@ -51,7 +51,7 @@ macro_rules! overlay {
 }
 
 fn overlay(onto: &mut RpbBucketProps, from: &RpbBucketProps) {
-    overlay!(onto, from: n_val allow_mult last_write_wins has_precommit has_postcommit chash_keyfun linkfun old_vclock
+    overlay!(onto, from: n_val allow_mult last_write_wins chash_keyfun linkfun old_vclock
         young_vclock big_vclock small_vclock pr r w pw dw rw basic_quorum notfound_ok backend search repl search_index
         datatype consistent write_once hll_precision);
     if from.has_precommit == Some(true) || !from.precommit.is_empty() {
@@ -67,8 +67,12 @@ impl Node {
     pub(super) fn props_of_type(&self, bucket_type: &Bytes) -> Option<RpbBucketProps> {
         let mut props = defaults();
         match self.config.types.get(bucket_type) {
-            Some(own) => overlay(&mut props, own),
-            None if *bucket_type == DEFAULT_TYPE => {}
+            Some(own) => {
+                // Types that were made say nothing of it unless they are it.
+                props.write_once = None;
+                overlay(&mut props, own);
+            }
+            None if *bucket_type == DEFAULT_TYPE => return Some(props),
             None => return None,
         }
         Some(props)
