@@ -273,7 +273,7 @@ impl<'a> Iterator for Labels<'a> {
 /// ```
 /// use glowplug_dns::Name;
 /// let name: Name = "Www.Example.ORG".parse()?;
-/// assert_eq!(name, "www.example.org.".parse()?);
+/// assert_eq!(name, "www.example.org.".parse::<Name>()?);
 /// assert_eq!(name.to_string(), "Www.Example.ORG.");
 /// # Ok::<_, glowplug_dns::NameError>(())
 /// ```
