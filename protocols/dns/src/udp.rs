@@ -19,9 +19,9 @@ use crate::query::{Ignored, Query, Reply, Verdict};
 /// How queries are sent over UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UdpConfig {
-    /// How long to wait before a query is sent again; doubles with each time. Default 800 ms.
+    /// How long to wait before a query is sent again; doubles with each time. Default 400 ms.
     pub retransmit: Duration,
-    /// How often a query is sent again. Default 3.
+    /// How often a query is sent again. Default 4.
     pub max_retransmits: u32,
     /// How many queries may wait on one socket. Default 1024, at most 32,768: more would leave few ids to guess among.
     pub max_in_flight: usize,
@@ -32,8 +32,8 @@ pub struct UdpConfig {
 impl Default for UdpConfig {
     fn default() -> Self {
         Self {
-            retransmit: Duration::from_millis(800),
-            max_retransmits: 3,
+            retransmit: Duration::from_millis(400),
+            max_retransmits: 4,
             max_in_flight: 1024,
             mix_case: true,
         }

@@ -82,7 +82,7 @@ fn a_million_forgeries_are_ignored_and_the_wait_goes_on() {
                 let id = u16::from_be_bytes([good[0], good[1]]) ^ (rng.u16() | 1);
                 forged[..2].copy_from_slice(&id.to_be_bytes());
             }
-            1 => from.set_port(53 ^ (rng.u16() | 1)),
+            1 => from.set_port(rng.u16() | 1024),
             2 => from.set_ip([192, 0, 2, 54].into()),
             // Another letter of the name, or another type.
             _ if rng.chance(1, 2) => forged[13] ^= 4,
@@ -144,7 +144,7 @@ fn a_query_is_sent_again_with_longer_waits_and_ends_at_its_deadline() {
             sent.push((at - START).as_millis());
         }
     }
-    assert_eq!(sent, [800, 2400]);
+    assert_eq!(sent, [400, 1200, 2800]);
     assert_eq!(client.poll_event(seconds(5)).unwrap().result, Err(ExchangeError::TimedOut));
     client.close(seconds(5));
     assert!(client.is_closed());

@@ -24,9 +24,9 @@ pub struct ResolverConfig {
     pub no_tld_query: bool,
     /// Ask for AAAA when addresses are looked up. Default true.
     pub ipv6: bool,
-    /// How long one server has for one query; a quick server has less at first. Default 5 s.
+    /// How long one server has for one query. Default 5 s.
     pub timeout: Duration,
-    /// How often the list of servers is gone through. Default 2.
+    /// How often the list of servers is gone through, after a first quick pass in which each has little time. Default 2.
     pub attempts: u32,
     /// How long a whole lookup may take. Default 15 s.
     pub lookup_timeout: Duration,

@@ -88,7 +88,7 @@ impl Flight {
             self.position = 0;
             self.pass += 1;
         }
-        self.pass < config.attempts.max(1) && !self.order.is_empty()
+        self.pass <= config.attempts && !self.order.is_empty()
     }
 
     pub(super) fn query(&self, server: SocketAddr, servers: &mut Servers, config: &ResolverConfig) -> Query {

@@ -14,8 +14,10 @@ use glowplug_core::{Instant, Rng};
 use super::ResolverConfig;
 use crate::wire::Cookie;
 
-/// A round trip is never taken for shorter than this when a time limit is made of it.
-const MIN_TIMEOUT: Duration = Duration::from_millis(400);
+/// In the first pass a server has at least so long, however quick it was before: room for one lost datagram.
+const MIN_TIMEOUT: Duration = Duration::from_millis(600);
+/// In the first pass a server that nothing is known of has at most so long.
+const UNKNOWN_TIMEOUT: Duration = Duration::from_millis(1500);
 
 #[derive(Clone, Debug)]
 pub(super) struct Server {
@@ -55,14 +57,15 @@ impl Server {
         }
     }
 
-    /// How long the server has for one query: some round trips at first, everything later.
+    /// How long the server has for one query: little in the first pass, so that one that is down costs little, everything
+    /// in those that follow.
     pub(super) fn time_limit(&self, config: &ResolverConfig, pass: u32) -> Duration {
-        match self.round_trip {
-            Some(round_trip) if pass == 0 => {
-                (round_trip * 6).clamp(MIN_TIMEOUT, config.timeout.max(MIN_TIMEOUT))
-            }
-            _ => config.timeout,
+        if pass > 0 {
+            return config.timeout;
         }
+        let limit =
+            self.round_trip.map_or(UNKNOWN_TIMEOUT, |sample| sample.saturating_mul(6).max(MIN_TIMEOUT));
+        limit.min(config.timeout)
     }
 }
 
