@@ -184,8 +184,10 @@ impl ClientConnection {
 
     /// Closes once there is nothing left to wait for.
     fn settle(&mut self) {
-        let waits = self.pending.values().any(|pending| pending.token.is_some());
-        if self.state == State::Closing && !waits && self.timed_out.is_empty() {
+        if self.state != State::Closing || !self.timed_out.is_empty() {
+            return;
+        }
+        if !self.pending.values().any(|pending| pending.token.is_some()) {
             self.state = State::Closed;
         }
     }

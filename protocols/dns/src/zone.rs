@@ -88,6 +88,11 @@ impl Zone {
         for record in records {
             zone.insert(record)?;
         }
+        for set in zone.nodes.values_mut().flat_map(BTreeMap::values_mut) {
+            // RFC 2181 section 5: a set has no duplicates. Sorted without case, they lie side by side.
+            set.data.sort_by_cached_key(|data| data.as_wire().to_ascii_lowercase());
+            set.data.dedup();
+        }
         let soa = zone.set(&zone.origin, RecordType::SOA).map_or(0, |set| set.data.len());
         if soa != 1 {
             return Err(ZoneError::NoSoa);
@@ -120,14 +125,12 @@ impl Zone {
         self.class = record.class;
         let node = self.nodes.entry(record.name).or_default();
         let set = node.entry(record.data.rtype()).or_default();
-        // RFC 2181 sections 5 and 5.2: a set has no duplicates and one TTL.
+        // RFC 2181 section 5.2: a set has one TTL.
         if set.data.is_empty() {
             set.ttl = record.ttl;
         }
         set.ttl = set.ttl.min(record.ttl);
-        if !set.data.contains(&record.data) {
-            set.data.push(record.data);
-        }
+        set.data.push(record.data);
         Ok(())
     }
 
