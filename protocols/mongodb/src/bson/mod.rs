@@ -35,6 +35,7 @@ pub use extjson::{JsonError, JsonMode, JsonReason};
 pub use raw::{Array, Doc, Iter, RawElement, RawIter};
 #[cfg(feature = "serde")]
 pub use serde::{DeError, SerError, from_doc, from_slice, to_document, write_document};
+pub(crate) use types::encode_hex;
 pub use types::{
     Binary, BinarySubtype, CodeWithScope, DateTime, DbPointer, ElementType, ObjectId, ObjectIds,
     ParseObjectIdError, Regex, Timestamp,

@@ -2,6 +2,7 @@
 //! `captures/`). Without it every suite is listed as ignored; with it, a missing file fails.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests read files")]
 
+mod auth;
 mod bson;
 mod wire;
 
@@ -17,6 +18,7 @@ fn main() {
         ("bson_corpus", "vectors/mongodb/bson-corpus/bson-corpus", bson::corpus),
         ("bson_binary_vector", "vectors/mongodb/bson-corpus/bson-binary-vector", bson::binary_vector),
         ("captures", "captures/mongodb", wire::captures),
+        ("scram", "vectors/mongodb/scram", auth::scram),
         ("ferretdb_wire", "vectors/mongodb/ferretdb-wire", wire::ferretdb),
         ("libbson_binary", "vectors/mongodb/libbson-binary/bson.jsonl", bson::libbson),
     ];
