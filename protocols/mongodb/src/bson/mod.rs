@@ -35,11 +35,11 @@ pub use extjson::{JsonError, JsonMode, JsonReason};
 pub use raw::{Array, Doc, Iter, RawElement, RawIter};
 #[cfg(feature = "serde")]
 pub use serde::{DeError, SerError, from_doc, from_slice, to_document, write_document};
-pub(crate) use types::encode_hex;
 pub use types::{
     Binary, BinarySubtype, CodeWithScope, DateTime, DbPointer, ElementType, ObjectId, ObjectIds,
     ParseObjectIdError, Regex, Timestamp,
 };
+pub(crate) use types::{decode_hex, encode_hex};
 pub use validate::DEFAULT_MAX_DEPTH;
 pub use value::Value;
 pub use write::{ArrayWriter, ToBson, Writer};
