@@ -352,11 +352,12 @@ impl RequestProtocol for ClientConnection {
         self.settle();
     }
 
-    fn progress(&self, token: Token) -> Progress {
-        match self.pending.values().find(|pending| pending.token == Some(token)) {
-            Some(pending) if pending.sent.is_some() => Progress::FullySent,
-            _ => Progress::NotSent,
-        }
+    fn unanswered(&self) -> impl Iterator<Item = (Token, Progress)> {
+        let pending = self.pending.values().filter_map(|pending| {
+            let progress = if pending.sent.is_some() { Progress::FullySent } else { Progress::NotSent };
+            Some((pending.token?, progress))
+        });
+        pending.chain(self.timed_out.iter().map(|token| (*token, Progress::FullySent)))
     }
 
     fn in_flight(&self) -> usize {

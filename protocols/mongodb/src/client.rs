@@ -489,19 +489,18 @@ impl RequestProtocol for ClientConnection {
         self.close_if_done();
     }
 
-    fn progress(&self, token: Token) -> Progress {
-        match self.sent.iter().find(|sent| sent.owner == Owner::Caller(token)) {
-            Some(sent) if sent.begun => Progress::AnswerBegun,
-            Some(_) => Progress::FullySent,
-            None if self
-                .answered
-                .iter()
-                .any(|(answered, response)| *answered == token && *response == Response::Sent) =>
-            {
-                Progress::FullySent
-            }
-            None => Progress::NotSent,
-        }
+    fn unanswered(&self) -> impl Iterator<Item = (Token, Progress)> {
+        let sent = self.sent.iter().filter_map(|sent| match sent.owner {
+            Owner::Caller(token) if sent.begun => Some((token, Progress::AnswerBegun)),
+            Owner::Caller(token) => Some((token, Progress::FullySent)),
+            _ => None,
+        });
+        let answered = self.answered.iter().map(|(token, response)| match response {
+            Response::Sent => (*token, Progress::FullySent),
+            _ => (*token, Progress::AnswerBegun),
+        });
+        let queued = self.queue.iter().map(|(token, _)| (*token, Progress::NotSent));
+        sent.chain(answered).chain(queued)
     }
 
     fn in_flight(&self) -> usize {
