@@ -242,7 +242,8 @@ impl ClientConnection {
         self.outbox.send_chunk(data, extensions)
     }
 
-    /// Ends the request's body. Trailers go out where it is chunked, and are left out elsewhere.
+    /// Ends the request's body. Trailers go out where it is chunked, and are left out elsewhere; so
+    /// are fields that cannot be trailers (`content-length`, `transfer-encoding`, `host`).
     pub fn finish(
         &mut self,
         _now: Instant,

@@ -23,6 +23,21 @@ pub(crate) enum SendBody {
     Dropped,
 }
 
+/// Fields without `host`, which cannot be a trailer any more than those that frame a message (RFC 9110 §6.5.1).
+struct Trailers<'a, F: ?Sized>(&'a F);
+
+impl<F: FieldSource + ?Sized> FieldSource for Trailers<'_, F> {
+    const VALID: bool = F::VALID;
+
+    fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+        self.0.each(|name, value| {
+            if !name.eq_ignore_ascii_case(b"host") {
+                visit(name, value);
+            }
+        });
+    }
+}
+
 /// Output on its way to `poll_transmit`.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -122,7 +137,7 @@ impl Outbox {
             SendBody::Known(left) if left > 0 => return Err(FinishError::Short(left)),
             SendBody::Chunked => self.write(|out| {
                 out.extend_from_slice(b"0\r\n");
-                encode::fields(out, trailers, false).map_err(FinishError::Field)?;
+                encode::fields(out, &Trailers(trailers), false).map_err(FinishError::Field)?;
                 out.extend_from_slice(b"\r\n");
                 Ok(())
             })?,

@@ -309,7 +309,8 @@ impl ServerConnection {
         self.outbox.send_chunk(data, extensions)
     }
 
-    /// Ends the answer's body. Trailers go out where it is chunked, and are left out elsewhere.
+    /// Ends the answer's body. Trailers go out where it is chunked, and are left out elsewhere; so
+    /// are fields that cannot be trailers (`content-length`, `transfer-encoding`, `host`).
     pub fn finish(
         &mut self,
         now: Instant,

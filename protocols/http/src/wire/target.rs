@@ -1,6 +1,7 @@
 //! Request targets (RFC 9112 §3.2) and the value of `Host` (RFC 9110 §7.2).
 
 use crate::config::Leniency;
+use crate::wire::token::all_in;
 
 /// Checks that `target` has a form that goes with `method`; the offset of what is wrong otherwise. That it is made of
 /// visible characters and of bytes above ASCII is for the caller to know: see [`is_visible`].
@@ -73,7 +74,7 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
         Some((b':', name)) if digits <= MAX_PORT_LEN => name,
         _ => value,
     };
-    name.iter().fold(true, |good, &byte| good & REG_NAME[usize::from(byte)])
+    all_in(&REG_NAME, name)
 }
 
 /// RFC 3986 §3.2.2: unreserved, percent-encoded and sub-delims.

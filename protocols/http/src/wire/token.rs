@@ -37,8 +37,17 @@ pub(crate) fn is_tchar(byte: u8) -> bool {
 /// True for a token: at least one byte, and nothing but its bytes.
 #[inline]
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    // No early exit here either: names are short and nearly always right.
-    !bytes.is_empty() && bytes.iter().fold(true, |good, &byte| good & is_tchar(byte))
+    !bytes.is_empty() && all_in(&TCHAR, bytes)
+}
+
+/// True when `table` has every byte. There is no exit in the loop: what it is asked about is short and nearly always right.
+#[inline]
+pub(crate) fn all_in(table: &[bool; 256], bytes: &[u8]) -> bool {
+    let mut good = 1;
+    for &byte in bytes {
+        good &= u8::from(table[usize::from(byte)]);
+    }
+    good != 0
 }
 
 /// True for what a field value may hold (RFC 9110 §5.5): anything but control characters, tab excepted.

@@ -109,7 +109,10 @@ fn chunks_can_have_extensions_and_trailers() {
         Err(SendError::Extension(_))
     ));
     assert_eq!(server.machine.finish(NOW, stream, &[("x", "a\nb")]), Err(FinishError::Field(0)));
-    server.machine.finish(NOW, stream, &[("digest", "1"), ("content-length", "7")]).expect("whole");
+    server
+        .machine
+        .finish(NOW, stream, &[("digest", "1"), ("content-length", "7"), ("Host", "a")])
+        .expect("whole");
     assert_eq!(server.sent(), "2;a;b=c;d=\"e \\\"f\\\"\"\nok\n0\ndigest: 1\n\n");
 }
 
