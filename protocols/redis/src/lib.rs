@@ -5,6 +5,7 @@
 //! - [`ClientConnection`] is the client's end: handshake, pipelining, pushes, deadlines. [`Command`] and [`Pipeline`] are
 //!   what it takes, [`Reply`] is what it gives back.
 //! - [`commands`] makes typed commands: [`Typed`] values that know what they are answered with, by [`FromReply`].
+//! - [`Transaction`] puts `MULTI` and `EXEC` around commands and types their answers; [`RedisUrl`] reads addresses.
 //! - [`ServerConnection`] is the server's end: commands in, replies out.
 //! - [`wire`] is the codec alone.
 //! - `memory` (a feature) is a server that lives in memory: a test double that needs no install.
@@ -29,7 +30,9 @@ pub mod memory;
 mod pubsub;
 mod request;
 mod server;
+mod transaction;
 mod typed;
+mod url;
 pub mod wire;
 
 pub use client::ClientConnection;
@@ -41,5 +44,7 @@ pub use from_reply::{FromReply, ReplyError};
 pub use pubsub::{PushMessage, Scope};
 pub use request::{Pipeline, Request};
 pub use server::{ServerConnection, ServerEvent};
+pub use transaction::{Place, Transaction, TransactionError, TransactionReplies, TransactionResults};
 pub use typed::{Answers, Typed};
+pub use url::{RedisEndpoint, RedisUrl, RedisUrlError};
 pub use wire::{Protocol, Reply, ReplyRef, ServerError};
