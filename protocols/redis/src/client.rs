@@ -70,6 +70,8 @@ pub struct ClientConnection {
     /// Bytes ever queued, and bytes ever taken: a slot knows its place in the former.
     total_queued: u64,
     total_taken: u64,
+    /// A keep-alive `PING` is among the slots.
+    pinging: bool,
     closing: bool,
     eof: bool,
     /// When the last byte came, or when the wait began, whichever is later.
@@ -137,6 +139,7 @@ impl ClientConnection {
             queued: SendBuf::new(),
             total_queued: 0,
             total_taken: 0,
+            pinging: false,
             closing: false,
             eof: false,
             quiet_since: now,
@@ -209,7 +212,11 @@ impl ClientConnection {
             self.slots.pop_front();
             return Ok(match owner {
                 Owner::Caller(token) => Some(Event::Answer(Answer { token, response: reply, last: true })),
-                Owner::Nobody | Owner::KeepAlive => None,
+                Owner::KeepAlive => {
+                    self.pinging = false;
+                    None
+                }
+                Owner::Nobody => None,
             });
         }
         slot.begun = true;
@@ -402,6 +409,7 @@ impl StreamProtocol for ClientConnection {
         if phase == Phase::Idle {
             self.quiet_since = now;
             if !self.closing {
+                self.pinging = true;
                 self.push_slot(now, Owner::KeepAlive, Command::new("PING").into());
             }
         } else {
@@ -467,7 +475,7 @@ impl RequestProtocol for ClientConnection {
     }
 
     fn in_flight(&self) -> usize {
-        self.slots.len() - usize::from(self.slots.iter().any(|slot| slot.owner == Owner::KeepAlive))
+        self.slots.len() - usize::from(self.pinging)
     }
 
     fn into_answer(event: Event) -> Result<Answer<Reply>, Event> {

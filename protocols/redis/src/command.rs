@@ -164,6 +164,14 @@ impl Command {
         self
     }
 
+    /// The same command where the server does not wait: in a transaction.
+    pub(crate) fn never_blocking(mut self) -> Self {
+        if let Some(rare) = &mut self.rare {
+            rare.blocks = None;
+        }
+        self
+    }
+
     pub(crate) fn subscribing(mut self, subscribes: Subscribes) -> Self {
         self.rare().subscribes = Some(subscribes);
         self
@@ -441,3 +449,6 @@ impl Arg for f32 {
         f64::from(self).push_to(command);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //! - [`ClientConnection`] is the client's end: handshake, pipelining, pushes, deadlines. [`Command`] and [`Pipeline`] are
 //!   what it takes, [`Reply`] is what it gives back.
 //! - [`commands`] makes typed commands: [`Typed`] values that know what they are answered with, by [`FromReply`].
+//! - [`Transaction`] puts `MULTI` and `EXEC` around commands and types their answers; [`RedisUrl`] reads addresses.
+//! - [`SubscriptionHub`] lets many listeners share a connection that subscribes, and outlives it.
 //! - [`ServerConnection`] is the server's end: commands in, replies out.
 //! - [`wire`] is the codec alone.
 //! - `memory` (a feature) is a server that lives in memory: a test double that needs no install.
@@ -24,12 +26,15 @@ mod error;
 mod event;
 mod from_reply;
 mod handshake;
+mod hub;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod pubsub;
 mod request;
 mod server;
+mod transaction;
 mod typed;
+mod url;
 pub mod wire;
 
 pub use client::ClientConnection;
@@ -38,8 +43,11 @@ pub use config::{ClientConfig, ServerConfig};
 pub use error::{Error, PeerError, Phase};
 pub use event::Event;
 pub use from_reply::{FromReply, ReplyError};
+pub use hub::{HubCommand, HubConfig, HubEvent, ListenerId, Overflow, SubscriptionHub};
 pub use pubsub::{PushMessage, Scope};
 pub use request::{Pipeline, Request};
 pub use server::{ServerConnection, ServerEvent};
+pub use transaction::{Place, Transaction, TransactionError, TransactionReplies, TransactionResults};
 pub use typed::{Answers, Typed};
+pub use url::{RedisEndpoint, RedisUrl, RedisUrlError};
 pub use wire::{Protocol, Reply, ReplyRef, ServerError};

@@ -82,7 +82,8 @@ impl From<Command> for Request {
 
 /// Commands that are sent together and answered one by one.
 ///
-/// The server may run other clients' commands in between; `MULTI` and `EXEC` keep them out.
+/// The server may run other clients' commands in between; [`Transaction`](crate::Transaction)
+/// keeps them out.
 ///
 /// ```
 /// use glowplug_redis::{Command, Pipeline};

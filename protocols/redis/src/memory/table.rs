@@ -221,4 +221,20 @@ mod tests {
     fn the_table_is_in_order() {
         assert!(super::COMMANDS.is_sorted_by(|one, other| one.name < other.name));
     }
+
+    /// What the Python framework diesel could say to a Redis, and so what a double of one has to know.
+    #[test]
+    fn the_operations_of_diesel_are_there() {
+        let operations = "AUTH EXISTS DEL TYPE KEYS RANDOMKEY RENAME RENAMENX DBSIZE EXPIRE EXPIREAT TTL SELECT MOVE \
+            FLUSHDB FLUSHALL MULTI EXEC DISCARD WATCH SET GET GETSET MGET SETNX SETEX MSET MSETNX INCR INCRBY DECR \
+            DECRBY APPEND SUBSTR GETBIT SETBIT STRLEN RPUSH LPUSH LLEN LRANGE LTRIM LINDEX LSET LREM LPOP RPOP BLPOP \
+            BRPOP RPOPLPUSH SADD SREM SPOP SMOVE SCARD SISMEMBER SINTER SINTERSTORE SUNION SUNIONSTORE SDIFF \
+            SDIFFSTORE SMEMBERS SRANDMEMBER ZADD ZREM ZRANGE ZREVRANGE ZCARD ZSCORE ZINCRBY ZRANK ZREVRANK \
+            ZRANGEBYSCORE ZCOUNT ZREMRANGEBYRANK ZREMRANGEBYSCORE HSET HGET HMSET HMGET HINCRBY HEXISTS HDEL HLEN \
+            HKEYS HVALS HGETALL HSETNX SORT SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE PUBLISH";
+        for name in operations.split_whitespace() {
+            assert!(super::find(name.as_bytes()).is_some(), "{name}");
+            assert!(super::find(name.to_ascii_lowercase().as_bytes()).is_some(), "{name}");
+        }
+    }
 }
