@@ -9,7 +9,6 @@ mod client;
 mod error;
 #[cfg(feature = "redis-memory")]
 mod server;
-mod url;
 
 pub use builder::Builder;
 pub use client::{Batch, Client, Query};
@@ -29,3 +28,12 @@ pub type Drive<R> = shared::Drive<glowplug_redis::ClientConnection, Stream<R>, R
 
 /// The connection under a client.
 pub type Connection<R> = shared::Connection<glowplug_redis::ClientConnection, R>;
+
+/// The path of a Unix socket, as an endpoint. Paths are bytes there.
+fn unix(path: &[u8]) -> crate::Endpoint {
+    #[cfg(unix)]
+    let path = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path);
+    #[cfg(not(unix))]
+    let path = &*String::from_utf8_lossy(path);
+    crate::Endpoint::Unix(path.into())
+}

@@ -103,7 +103,17 @@ impl RedisUrl {
 
     /// How a connection introduces itself there.
     pub fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new().protocol(self.protocol).database(self.database);
+        self.apply(ClientConfig::new())
+    }
+
+    /// `config` with what the address says put in: its user and password, a database other than 0, a version other than RESP3.
+    pub fn apply(&self, mut config: ClientConfig) -> ClientConfig {
+        if self.database != 0 {
+            config = config.database(self.database);
+        }
+        if self.protocol != Protocol::Resp3 {
+            config = config.protocol(self.protocol);
+        }
         if let Some(username) = &self.username {
             config = config.username(username.clone());
         }

@@ -4,10 +4,12 @@ use std::fmt;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use glowplug_redis::{ClientConfig, ClientConnection, Event, Pipeline, Reply, ReplyError, Request, Typed};
+use glowplug_redis::{
+    ClientConfig, ClientConnection, Event, Pipeline, RedisEndpoint, RedisUrl, Reply, ReplyError, Request,
+    Typed,
+};
 
 use super::ConnectError;
-use super::url::{Target, Url};
 use crate::blocking::{Blocking, BlockingError, BlockingStream};
 
 /// A blocking Redis client.
@@ -61,14 +63,15 @@ impl Client {
 
     /// Connects with settings of your own; what the URL says goes before them.
     pub fn connect_with(url: &str, config: ClientConfig) -> Result<Self, ConnectError> {
-        let url = Url::parse(url).map_err(|error| ConnectError::Url(error.into()))?;
-        let stream: Box<dyn BlockingStream + Send> = match url.target() {
-            Target::Tcp { host, port, tls: false } => Box::new(connect_tcp(host, *port)?),
+        let url: RedisUrl = url.parse().map_err(ConnectError::Url)?;
+        let stream: Box<dyn BlockingStream + Send> = match url.endpoint() {
+            RedisEndpoint::Tcp { host, port, tls: false } => Box::new(connect_tcp(host, *port)?),
             #[cfg(unix)]
-            Target::Unix(path) => {
+            RedisEndpoint::Unix { path } => {
+                let path = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path);
                 Box::new(std::os::unix::net::UnixStream::connect(path).map_err(ConnectError::Connect)?)
             }
-            _ => return Err(ConnectError::Url("a blocking client has no tls".into())),
+            other => return Err(ConnectError::Unsupported(other.clone())),
         };
         let config = url.apply(config);
         let mut blocking = Blocking::new(stream, |now| ClientConnection::new(now, config));

@@ -4,9 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use glowplug_redis::{ClientConfig, ClientConnection, Event};
+use glowplug_redis::{ClientConfig, ClientConnection, Event, RedisEndpoint, RedisUrl};
 
-use super::url::{Target, Url};
 use super::{Client, ConnectError, Connection, Drive, Stream};
 use crate::drive::shared::Config;
 use crate::time::within;
@@ -72,7 +71,7 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn connect(self, url: &str) -> Result<Client<R>, ConnectError> {
-        let url = Url::parse(url).map_err(|error| ConnectError::Url(error.into()))?;
+        let url: RedisUrl = url.parse().map_err(ConnectError::Url)?;
         let mut phase = "resolved the name";
         let (runtime, timeout) = (self.runtime.clone(), self.connect_timeout);
         match within(&runtime, timeout, self.connect_in_phases(&url, &mut phase)).await {
@@ -83,20 +82,21 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
 
     async fn connect_in_phases(
         mut self,
-        url: &Url,
+        url: &RedisUrl,
         phase: &mut &'static str,
     ) -> Result<Client<R>, ConnectError> {
         self.machine = url.apply(self.machine);
-        let stream = match url.target() {
-            Target::Unix(path) => {
+        let stream = match url.endpoint() {
+            RedisEndpoint::Unix { path } => {
                 *phase = "connected";
-                let endpoint = Endpoint::Unix(path.into());
-                MaybeTls::Plain(self.runtime.connect(&endpoint).await.map_err(ConnectError::Connect)?)
+                let connecting = self.runtime.connect(&super::unix(path));
+                MaybeTls::Plain(connecting.await.map_err(ConnectError::Connect)?)
             }
-            Target::Tcp { host, port, tls } => {
+            RedisEndpoint::Tcp { host, port, tls } => {
                 let stream = self.connect_tcp(host, *port, phase).await?;
                 if *tls { self.start_tls(stream, host, phase).await? } else { MaybeTls::Plain(stream) }
             }
+            other => return Err(ConnectError::Unsupported(other.clone())),
         };
         *phase = "shook hands";
         self.shake_hands(stream).await

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use glowplug_core::Progress;
-use glowplug_redis::{ReplyError, ServerError};
+use glowplug_redis::{RedisEndpoint, RedisUrlError, ReplyError, ServerError};
 
 use crate::drive::DriverError;
 use crate::drive::shared::CallError;
@@ -73,7 +73,9 @@ impl From<ReplyError> for Error {
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL cannot be used.
-    Url(Box<dyn std::error::Error + Send + Sync>),
+    Url(RedisUrlError),
+    /// This client does not connect to that: a blocking client has no TLS, and not every system has Unix sockets.
+    Unsupported(RedisEndpoint),
     /// The name has no address, or looking it up failed.
     Resolve(io::Error),
     /// No address could be connected to; the error is the last one's.
@@ -90,6 +92,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(_) => f.write_str("the url cannot be used"),
+            Self::Unsupported(endpoint) => write!(f, "this client does not connect to {endpoint:?}"),
             Self::Resolve(_) => f.write_str("the host name could not be resolved"),
             Self::Connect(_) => f.write_str("no address could be connected to"),
             Self::Tls(_) => f.write_str("the tls handshake failed"),
@@ -102,10 +105,10 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Url(error) => Some(&**error),
+            Self::Url(error) => Some(error),
             Self::Resolve(error) | Self::Connect(error) | Self::Tls(error) => Some(error),
             Self::Handshake(Some(error)) => Some(&**error),
-            Self::Handshake(None) | Self::TimedOut(_) => None,
+            Self::Handshake(None) | Self::TimedOut(_) | Self::Unsupported(_) => None,
         }
     }
 }
