@@ -36,10 +36,8 @@ pub struct Drive<P: RequestProtocol, T, R: Runtime> {
 
 /// How a turn ended.
 enum Turn<E> {
-    /// Callers were woken: let them run before writing.
-    Woke,
-    /// The machine waits for its peer, or for the application.
-    Wait(Interest),
+    /// The machine goes on with this interest; true if it handed out output, which is a reason for another turn.
+    Goes(Interest, bool),
     /// The connection is over.
     Over(Option<DriverError<E>>),
 }
@@ -50,74 +48,46 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
         Self { shared, runtime, pump: Pump::new(transport, input), deadline, wakers: Vec::new() }
     }
 
-    /// Takes from the machine what callers staged, and writes it.
-    fn send(&mut self, cx: &mut Context<'_>, now: Instant) {
-        loop {
-            {
-                let mut state = self.shared.lock();
-                state.admit(now);
-                state.machine.poll_transmit(now, &mut self.pump.output);
-            }
-            let was_full = !self.pump.output.has_room();
-            let written = self.pump.poll_write_out(cx).is_ready();
-            if !(was_full && written) {
-                return;
-            }
-        }
-    }
-
-    /// One pure turn: time, events, answers.
+    /// One pure turn: time, answers for a group of callers, and what callers staged since the last one. Callers to wake are left in
+    /// `wakers`.
     fn turn(&mut self, now: Instant) -> Turn<P::Error> {
         let mut state = self.shared.lock();
         if state.machine.poll_timeout().is_some_and(|at| at <= now) {
             state.machine.handle_timeout(now);
         }
         state.expire(now, &mut self.wakers);
-        let end = loop {
-            if self.wakers.len() >= WAKES_PER_TURN {
-                break None;
-            }
+        while self.wakers.len() < WAKES_PER_TURN {
             match state.machine.poll_event(now, &mut self.pump.input) {
                 Ok(Some(event)) => match P::into_answer(event) {
                     Ok(answer) => state.deliver(answer, &mut self.wakers),
                     Err(event) => state.push_event(event, &mut self.wakers),
                 },
-                Ok(None) => break None,
-                Err(error) => break Some(Some(DriverError::Protocol(error))),
+                Ok(None) => break,
+                Err(error) => return Turn::Over(Some(DriverError::Protocol(error))),
             }
-        };
-        if let Some(cause) = end {
-            return Turn::Over(cause);
-        }
-        if self.wakers.len() > 1 {
-            drop(state);
-            self.wake_all();
-            return Turn::Woke;
         }
         if state.is_deserted() {
             // Nobody is left to ask or to be answered. The goodbye must not wait for a peer that does not read.
             state.machine.close(now);
             return Turn::Over(None);
         }
+        state.admit(now);
+        let before = self.pump.output.len();
+        state.machine.poll_transmit(now, &mut self.pump.output);
         let interest = state.machine.interest();
         if interest.is_closed() && self.pump.output.is_empty() {
             return Turn::Over(None);
         }
-        drop(state);
-        // A lone caller runs as soon as this task sleeps; stepping aside for it would only be one more poll.
-        self.wake_all();
-        Turn::Wait(interest)
+        Turn::Goes(interest, self.pump.output.len() > before)
     }
 
     /// Goes to sleep unless somebody staged something in the meantime.
     fn fall_asleep(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut state = self.shared.lock();
-        state.admit(now);
-        if self.pump.output.is_empty() {
-            state.machine.poll_transmit(now, &mut self.pump.output);
-            if !self.pump.output.is_empty() {
-                return false;
-            }
+        let before = self.pump.output.len();
+        state.machine.poll_transmit(now, &mut self.pump.output);
+        if self.pump.output.len() > before || state.is_deserted() {
+            return false;
         }
         self.deadline.set(state.deadline());
         state.register_task(cx);
@@ -157,16 +127,25 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Future for Drive<P, T, R> {
         // One look at the clock: what happens within a poll happens at one moment.
         let now = this.runtime.now();
         for _ in 0..TURNS_PER_POLL {
-            this.send(cx, now);
-            let interest = match this.turn(now) {
-                Turn::Woke => break,
-                Turn::Wait(interest) => interest,
+            let (interest, added) = match this.turn(now) {
+                Turn::Goes(interest, added) => (interest, added),
                 Turn::Over(cause) => {
                     this.end(cx, cause);
                     return Poll::Ready(());
                 }
             };
-            if interest.write == WriteInterest::Closed && this.pump.output.is_empty() {
+            // What one group staged goes out before the next group is woken: the peer has work while they run.
+            let written = this.pump.poll_write_out(cx).is_ready();
+            let woken = this.wakers.len();
+            this.wake_all();
+            if woken > 1 {
+                // Let them run, and write what they stage as one. For a lone caller it would only be one more poll.
+                break;
+            }
+            if added {
+                continue;
+            }
+            if written && interest.write == WriteInterest::Closed {
                 // A shutdown that has to wait is tried again on the next poll.
                 let _ = this.pump.poll_shutdown(cx);
             }
