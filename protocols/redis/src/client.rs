@@ -176,7 +176,8 @@ impl ClientConnection {
         }
         let (blocks, subscribes) = (request.blocks(), request.subscribes());
         let left = match subscribes {
-            Some(Subscribes::Names(names)) => names,
+            // Without a name there is one answer: a refusal.
+            Some(Subscribes::Names(names)) => names.max(1),
             // Known when its turn comes.
             Some(Subscribes::AllOf(_)) => 1,
             None => request.replies(),

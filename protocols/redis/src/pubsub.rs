@@ -121,7 +121,7 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     /// True while any subscription is there. In RESP2 the server then sends nothing but messages and confirmations.
     pub(crate) fn any(&self) -> bool {
-        self.channels + self.patterns + self.shards > 0
+        self.channels > 0 || self.patterns > 0 || self.shards > 0
     }
 
     pub(crate) fn count(&self, scope: Scope) -> usize {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use glowplug_redis::commands::{self, Expiry, SetOptions, Ttl};
-use glowplug_redis::{ClientConfig, Command, Event, Pipeline, Protocol, PushMessage, Reply};
+use glowplug_redis::{ClientConfig, Command, Event, Pipeline, Protocol, PushMessage, Reply, Transaction};
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::Server;
 
@@ -89,6 +89,41 @@ fn passwords(program: &str) -> Result<(), Failed> {
     Ok(())
 }
 
+fn transactions(program: &str, protocol: Protocol) -> Result<(), Failed> {
+    let server = Server::start(program, &[])?;
+    let mut one = server.connect(ClientConfig::new().protocol(protocol))?;
+    let mut other = server.connect(ClientConfig::new())?;
+    for disturbed in [false, true] {
+        one.call(commands::set("k", "10"))?;
+        one.call(commands::watch(["k"]))?;
+        let mut transaction = Transaction::new();
+        let number = transaction.add(commands::incr("k"));
+        let wrong = transaction.add(commands::lpush("k", ["x"]));
+        let pairs = transaction.add(commands::hgetall("none"));
+        let score = transaction.add(commands::zincrby("z", 1.5, "m"));
+        let waits = transaction.add(commands::blpop(["none"], None));
+        let (request, mut replies) = transaction.into_parts();
+        if disturbed {
+            other.call(commands::set("k", "20"))?;
+        }
+        for reply in one.request(request)? {
+            replies.push(reply);
+        }
+        let Some(mut results) = replies.finish()? else {
+            assert!(disturbed);
+            continue;
+        };
+        assert!(!disturbed);
+        assert_eq!(results.take(number)?, 11);
+        assert!(results.take(wrong).is_err_and(|error| error.server_error().is_some()));
+        assert!(results.take(pairs)?.is_empty());
+        assert!((results.take(score)? - 1.5).abs() < 1e-9);
+        assert_eq!(results.take(waits)?, None);
+    }
+    assert_eq!(one.call(commands::get("k"))?.as_deref(), Some(&b"20"[..]));
+    Ok(())
+}
+
 fn main() {
     let (program, found) = support::redis_server();
     let required = support::servers_are_required();
@@ -103,6 +138,8 @@ fn main() {
     add("strings_and_keys_resp3", |program| strings_and_keys(program, Protocol::Resp3));
     add("pubsub_resp2", |program| publishes_and_subscribes(program, Protocol::Resp2));
     add("pubsub_resp3", |program| publishes_and_subscribes(program, Protocol::Resp3));
+    add("transactions_resp2", |program| transactions(program, Protocol::Resp2));
+    add("transactions_resp3", |program| transactions(program, Protocol::Resp3));
     add("passwords", passwords);
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

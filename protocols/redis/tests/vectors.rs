@@ -105,12 +105,8 @@ fn is_known(case: &Json) -> bool {
 }
 
 /// Cases that do not hold in memory, by name, and why.
-const UNSUITABLE_IN_MEMORY: &[(&str, &str)] = &[
-    ("hscan with MATCH and COUNT", "fields come in the order of their names, not of their arrival"),
-    ("zrange with BYSCORE / BYLEX", "only ranges by rank, and by the older commands"),
-    ("zrange with REV", "only ranges by rank, and by the older commands"),
-    ("bitcount with BYTE / BIT", "counts bytes only"),
-];
+const UNSUITABLE_IN_MEMORY: &[(&str, &str)] =
+    &[("hscan with MATCH and COUNT", "fields come in the order of their names, not of their arrival")];
 
 fn compatibility(
     mut connect: impl FnMut() -> Result<Client, Failed>,

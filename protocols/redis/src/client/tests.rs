@@ -285,3 +285,46 @@ fn one_answer_is_as_the_server_gave_it() {
     submit(&mut connection, 7, commands::incr("k"));
     assert_eq!(events(&mut connection, b":41\r\n"), Ok(alloc::vec![answer(7, Reply::Integer(41), true)]));
 }
+
+#[test]
+fn a_subscription_without_names_is_answered_by_one_refusal() {
+    let mut connection = ready(plain());
+    submit(&mut connection, 1, commands::subscribe([""; 0]));
+    submit(&mut connection, 2, commands::ping());
+    let seen = events(&mut connection, b"-ERR wrong number of arguments\r\n+PONG\r\n").expect("valid");
+    let tokens: Vec<_> =
+        seen.into_iter().filter_map(|event| ClientConnection::into_answer(event).ok()).collect();
+    assert_eq!(
+        tokens.iter().map(|answer| (answer.token.0, answer.last)).collect::<Vec<_>>(),
+        [(1, true), (2, true)]
+    );
+}
+
+#[test]
+fn hostile_counts_of_subscriptions_are_only_counts() {
+    let mut connection = ready(plain());
+    submit(&mut connection, 1, commands::subscribe(["a"]));
+    submit(&mut connection, 2, commands::psubscribe(["a"]));
+    submit(&mut connection, 3, commands::ssubscribe(["a"]));
+    submit(&mut connection, 4, commands::unsubscribe([""; 0]));
+    let mut bytes = Vec::new();
+    for kind in ["subscribe", "psubscribe", "ssubscribe", "unsubscribe"] {
+        bytes.extend_from_slice(alloc::format!("*3\r\n${}\r\n{kind}\r\n+a\r\n", kind.len()).as_bytes());
+        bytes.extend_from_slice(b":9223372036854775807\r\n");
+    }
+    assert_eq!(events(&mut connection, &bytes).map(|events| events.len()), Ok(4));
+    assert_eq!(connection.in_flight(), 1);
+}
+
+#[test]
+fn a_subscription_answered_with_something_else_ends_it() {
+    for (protocol, hello) in [(Protocol::Resp2, &b""[..]), (Protocol::Resp3, b"%0\r\n")] {
+        for bytes in [&b"+OK\r\n"[..], b"*1\r\n:1\r\n"] {
+            let mut connection =
+                ClientConnection::new(T0, ClientConfig::new().protocol(protocol).set_info(false));
+            events(&mut connection, hello).expect("valid");
+            submit(&mut connection, 1, commands::subscribe(["a"]));
+            assert_eq!(events(&mut connection, bytes), Err(Error::Peer(PeerError::NotAConfirmation)));
+        }
+    }
+}

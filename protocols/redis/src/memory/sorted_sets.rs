@@ -144,13 +144,8 @@ fn members(db: &Db<'_>, found: Vec<(Bytes, f64)>, scores: bool) -> Value {
     Value::Array(values)
 }
 
-fn by_rank(db: &Db<'_>, args: Args<'_>, reverse: bool) -> Answer {
+fn by_rank(db: &Db<'_>, args: Args<'_>, reverse: bool, scores: bool) -> Answer {
     let (start, end) = (args.int(2)?, args.int(3)?);
-    let scores = match args.len() {
-        4 => false,
-        5 if args.is(4, "WITHSCORES") => true,
-        _ => return Err(Refusal::SYNTAX),
-    };
     let Some(set) = db.data.view::<SortedSet>(args.get(1))? else { return Ok(Value::Array(Vec::new())) };
     let range = range(set.len(), start, end);
     let owned = |(member, score): (&Bytes, f64)| (member.clone(), score);
@@ -162,79 +157,187 @@ fn by_rank(db: &Db<'_>, args: Args<'_>, reverse: bool) -> Answer {
     Ok(members(db, found, scores))
 }
 
+/// `ZRANGE` and what it has taken over from the older commands.
 pub(super) fn zrange(db: &mut Db<'_>, args: Args<'_>) -> Answer {
-    by_rank(db, args, false)
+    let (mut by_score, mut by_member, mut reverse) = (false, false, false);
+    let mut options = Options::default();
+    let mut at = 4;
+    while at < args.len() {
+        match () {
+            () if args.is(at, "BYSCORE") => by_score = true,
+            () if args.is(at, "BYLEX") => by_member = true,
+            () if args.is(at, "REV") => reverse = true,
+            () => at += options.read(args, at)? - 1,
+        }
+        at += 1;
+    }
+    let (min, max) = if reverse { (3, 2) } else { (2, 3) };
+    match (by_score, by_member) {
+        (true, true) => Err(Refusal::SYNTAX),
+        (true, false) => between(db, args, &Bounds::scores(args, min, max)?, reverse, options),
+        (false, true) if options.scores => {
+            Err(Refusal::of("ERR syntax error, WITHSCORES not supported in combination with BYLEX"))
+        }
+        (false, true) => between(db, args, &Bounds::members(args, min, max)?, reverse, options),
+        (false, false) if options.limit.is_some() => Err(Refusal::of(
+            "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
+        )),
+        (false, false) => by_rank(db, args, reverse, options.scores),
+    }
 }
 
 pub(super) fn zrevrange(db: &mut Db<'_>, args: Args<'_>) -> Answer {
-    by_rank(db, args, true)
+    let scores = match args.len() {
+        4 => false,
+        5 if args.is(4, "WITHSCORES") => true,
+        _ => return Err(Refusal::SYNTAX),
+    };
+    by_rank(db, args, true, scores)
 }
 
-/// Scores between two bounds, each of which may be left out itself.
-struct Bounds {
-    min: (f64, bool),
-    max: (f64, bool),
+/// Where a range ends.
+enum Edge<T> {
+    /// Before everything.
+    Lowest,
+    /// Behind everything.
+    Highest,
+    /// Here; false leaves out what is equal.
+    At(T, bool),
 }
 
-impl Bounds {
-    fn read(args: Args<'_>, min: usize, max: usize) -> Result<Self, Refusal> {
-        let bound = |at: usize| {
-            let text = args.get(at);
-            let open = text.strip_prefix(b"(");
-            parse_float(open.unwrap_or(text)).map(|score| (score, open.is_some())).ok_or(NOT_A_BOUND)
-        };
-        Ok(Self { min: bound(min)?, max: bound(max)? })
-    }
-
-    fn contains(&self, score: f64) -> bool {
-        let above = if self.min.1 { score > self.min.0 } else { score >= self.min.0 };
-        let below = if self.max.1 { score < self.max.0 } else { score <= self.max.0 };
-        above && below
-    }
-}
-
-fn by_score(db: &Db<'_>, args: Args<'_>, reverse: bool) -> Answer {
-    let bounds = if reverse { Bounds::read(args, 3, 2)? } else { Bounds::read(args, 2, 3)? };
-    let (mut scores, mut limit) = (false, (0, usize::MAX));
-    let mut at = 4;
-    while at < args.len() {
-        if args.is(at, "WITHSCORES") {
-            scores = true;
-            at += 1;
-        } else if args.is(at, "LIMIT") && at + 2 < args.len() {
-            // A negative offset finds nothing, a negative count has no end.
-            let (offset, count) = (args.int(at + 1)?, args.int(at + 2)?);
-            limit =
-                (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(count).unwrap_or(usize::MAX));
-            at += 3;
-        } else {
-            return Err(Refusal::SYNTAX);
+impl<T: PartialOrd> Edge<T> {
+    fn is_below(&self, value: &T) -> bool {
+        match self {
+            Self::Lowest => true,
+            Self::Highest => false,
+            Self::At(edge, included) => value > edge || (*included && value == edge),
         }
     }
+
+    fn is_above(&self, value: &T) -> bool {
+        match self {
+            Self::Lowest => false,
+            Self::Highest => true,
+            Self::At(edge, included) => value < edge || (*included && value == edge),
+        }
+    }
+}
+
+/// What lies between two edges.
+enum Bounds<'a> {
+    Scores(Edge<f64>, Edge<f64>),
+    Members(Edge<&'a [u8]>, Edge<&'a [u8]>),
+}
+
+impl<'a> Bounds<'a> {
+    /// Scores, each of which may be left out itself: `(5`.
+    fn scores(args: Args<'a>, min: usize, max: usize) -> Result<Self, Refusal> {
+        let edge = |at: usize| {
+            let text = args.get(at);
+            let open = text.strip_prefix(b"(");
+            parse_float(open.unwrap_or(text)).map(|score| Edge::At(score, open.is_none())).ok_or(NOT_A_BOUND)
+        };
+        Ok(Self::Scores(edge(min)?, edge(max)?))
+    }
+
+    /// Members: `[a`, `(a`, `-`, `+`.
+    fn members(args: Args<'a>, min: usize, max: usize) -> Result<Self, Refusal> {
+        let edge = |at: usize| match args.get(at) {
+            b"-" => Ok(Edge::Lowest),
+            b"+" => Ok(Edge::Highest),
+            [b'[', member @ ..] => Ok(Edge::At(member, true)),
+            [b'(', member @ ..] => Ok(Edge::At(member, false)),
+            _ => Err(Refusal::of("ERR min or max not valid string range item")),
+        };
+        Ok(Self::Members(edge(min)?, edge(max)?))
+    }
+
+    fn contains(&self, member: &[u8], score: f64) -> bool {
+        match self {
+            Self::Scores(min, max) => min.is_below(&score) && max.is_above(&score),
+            Self::Members(min, max) => min.is_below(&member) && max.is_above(&member),
+        }
+    }
+}
+
+/// What the commands that range may be given.
+#[derive(Clone, Copy, Default)]
+struct Options {
+    scores: bool,
+    limit: Option<(usize, usize)>,
+}
+
+impl Options {
+    /// Reads the option at `at`; how many arguments it has.
+    fn read(&mut self, args: Args<'_>, at: usize) -> Result<usize, Refusal> {
+        if args.is(at, "WITHSCORES") {
+            self.scores = true;
+            return Ok(1);
+        }
+        if args.is(at, "LIMIT") && at + 2 < args.len() {
+            // A negative offset finds nothing, a negative count has no end.
+            let (offset, count) = (args.int(at + 1)?, args.int(at + 2)?);
+            let number = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+            self.limit = Some((number(offset), number(count)));
+            return Ok(3);
+        }
+        Err(Refusal::SYNTAX)
+    }
+
+    fn read_all(args: Args<'_>) -> Result<Self, Refusal> {
+        let (mut options, mut at) = (Self::default(), 4);
+        while at < args.len() {
+            at += options.read(args, at)?;
+        }
+        Ok(options)
+    }
+}
+
+fn between(db: &Db<'_>, args: Args<'_>, bounds: &Bounds<'_>, reverse: bool, options: Options) -> Answer {
     let Some(set) = db.data.view::<SortedSet>(args.get(1))? else { return Ok(Value::Array(Vec::new())) };
-    let wanted = |(_, score): &(&Bytes, f64)| bounds.contains(*score);
-    let owned = |(member, score): (&Bytes, f64)| (member.clone(), score);
-    let found = if reverse {
-        set.iter().rev().filter(wanted).skip(limit.0).take(limit.1).map(owned).collect()
-    } else {
-        set.iter().filter(wanted).skip(limit.0).take(limit.1).map(owned).collect()
-    };
-    Ok(members(db, found, scores))
+    let mut found: Vec<_> = inside(set, bounds).collect();
+    if reverse {
+        found.reverse();
+    }
+    let (skip, take) = options.limit.unwrap_or((0, usize::MAX));
+    let found = found.into_iter().skip(skip).take(take).collect();
+    Ok(members(db, found, options.scores))
+}
+
+/// The members between the bounds, in order.
+fn inside(set: &SortedSet, bounds: &Bounds<'_>) -> impl Iterator<Item = (Bytes, f64)> {
+    set.iter()
+        .filter(|(member, score)| bounds.contains(member, *score))
+        .map(|(member, score)| (member.clone(), score))
 }
 
 pub(super) fn zrangebyscore(db: &mut Db<'_>, args: Args<'_>) -> Answer {
-    by_score(db, args, false)
+    between(db, args, &Bounds::scores(args, 2, 3)?, false, Options::read_all(args)?)
 }
 
 pub(super) fn zrevrangebyscore(db: &mut Db<'_>, args: Args<'_>) -> Answer {
-    by_score(db, args, true)
+    between(db, args, &Bounds::scores(args, 3, 2)?, true, Options::read_all(args)?)
+}
+
+pub(super) fn zrangebylex(db: &mut Db<'_>, args: Args<'_>) -> Answer {
+    between(db, args, &Bounds::members(args, 2, 3)?, false, Options::read_all(args)?)
+}
+
+pub(super) fn zrevrangebylex(db: &mut Db<'_>, args: Args<'_>) -> Answer {
+    between(db, args, &Bounds::members(args, 3, 2)?, true, Options::read_all(args)?)
+}
+
+fn count(db: &Db<'_>, args: Args<'_>, bounds: &Bounds<'_>) -> Answer {
+    let set = db.data.view::<SortedSet>(args.get(1))?;
+    Ok(Value::Integer(set.map_or(0, |set| inside(set, bounds).count()) as i64))
 }
 
 pub(super) fn zcount(db: &mut Db<'_>, args: Args<'_>) -> Answer {
-    let bounds = Bounds::read(args, 2, 3)?;
-    let set = db.data.view::<SortedSet>(args.get(1))?;
-    let count = set.map_or(0, |set| set.iter().filter(|(_, score)| bounds.contains(*score)).count());
-    Ok(Value::Integer(count as i64))
+    count(db, args, &Bounds::scores(args, 2, 3)?)
+}
+
+pub(super) fn zlexcount(db: &mut Db<'_>, args: Args<'_>) -> Answer {
+    count(db, args, &Bounds::members(args, 2, 3)?)
 }
 
 fn remove(db: &mut Db<'_>, key: &[u8], pick: impl FnOnce(&SortedSet) -> Vec<Bytes>) -> Answer {
@@ -257,10 +360,13 @@ pub(super) fn zremrangebyrank(db: &mut Db<'_>, args: Args<'_>) -> Answer {
 }
 
 pub(super) fn zremrangebyscore(db: &mut Db<'_>, args: Args<'_>) -> Answer {
-    let bounds = Bounds::read(args, 2, 3)?;
-    remove(db, args.get(1), |set| {
-        set.iter().filter(|(_, score)| bounds.contains(*score)).map(|(member, _)| member.clone()).collect()
-    })
+    let bounds = Bounds::scores(args, 2, 3)?;
+    remove(db, args.get(1), |set| inside(set, &bounds).map(|(member, _)| member).collect())
+}
+
+pub(super) fn zremrangebylex(db: &mut Db<'_>, args: Args<'_>) -> Answer {
+    let bounds = Bounds::members(args, 2, 3)?;
+    remove(db, args.get(1), |set| inside(set, &bounds).map(|(member, _)| member).collect())
 }
 
 fn pop(db: &mut Db<'_>, args: Args<'_>, max: bool) -> Answer {

@@ -317,10 +317,16 @@ pub(super) fn setbit(db: &mut Db<'_>, args: Args<'_>) -> Answer {
 
 pub(super) fn bitcount(db: &mut Db<'_>, args: Args<'_>) -> Answer {
     let text = db.data.view::<Bytes>(args.get(1))?.cloned().unwrap_or_default();
-    let range = match args.len() {
-        2 => 0..text.len(),
-        4 => range(text.len(), args.int(2)?, args.int(3)?),
+    let ones = |bytes: &[u8]| bytes.iter().map(|byte| i64::from(byte.count_ones())).sum::<i64>();
+    let count = match args.len() {
+        2 => ones(&text),
+        5 if args.is(4, "BIT") => {
+            let bits = range(text.len().saturating_mul(8), args.int(2)?, args.int(3)?);
+            bits.filter(|bit| text[bit / 8] >> (7 - bit % 8) & 1 == 1).count() as i64
+        }
+        4 => ones(&text[range(text.len(), args.int(2)?, args.int(3)?)]),
+        5 if args.is(4, "BYTE") => ones(&text[range(text.len(), args.int(2)?, args.int(3)?)]),
         _ => return Err(Refusal::SYNTAX),
     };
-    Ok(Value::Integer(text[range].iter().map(|byte| i64::from(byte.count_ones())).sum()))
+    Ok(Value::Integer(count))
 }

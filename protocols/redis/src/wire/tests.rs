@@ -223,6 +223,17 @@ fn commands_that_are_none() {
     assert!(matches!(error.kind, DecodeErrorKind::Limit(limit) if limit.limit == "max_line_len"));
 }
 
+#[test]
+fn commands_have_no_more_arguments_than_allowed() {
+    let limits = Limits::default().max_elements(16);
+    for bytes in [&b"*17\r\n"[..], &[&b"a ".repeat(17)[..], b"\n"].concat()] {
+        let mut decoder = CommandDecoder::new(limits);
+        let error = decoder.decode(&mut BytesMut::from(bytes)).expect_err("too many");
+        assert!(matches!(error.kind, DecodeErrorKind::Limit(limit) if limit.limit == "max_elements"));
+        assert_eq!(decoder.decode(&mut BytesMut::from("PING\n")), Err(error), "an error stays");
+    }
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let text = || prop::collection::vec(any::<u8>(), 0..40).prop_map(bytes::Bytes::from);
     let leaf = prop_oneof![
