@@ -5,6 +5,9 @@
 //! lookups would measure how many cache misses the processor can overlap.
 //!
 //! `cargo run --release -p glowplug-udp --example step`
+//!
+//! With a word (`sip`, `look` or `step`) and a number it does nothing but so many of those among a thousand peers: run under
+//! callgrind with two numbers, the difference is the count of instructions.
 
 // A measurement reads the clock, and the standard map is what it measures against.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -23,6 +26,10 @@ const STEPS: usize = 1_000_000;
 const ROUNDS: usize = 5;
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some(what), Some(count)) = (arguments.next(), arguments.next()) {
+        return alone(&what, count.parse().expect("a number"));
+    }
     println!("minimum of {ROUNDS} rounds; every row looks peers up in the same random order\n");
     println!(
         "{:>22} {:>9} {:>9} {:>7} {:>9} {:>7} {:>9} {:>7} {:>9}",
@@ -49,28 +56,28 @@ fn measure(family: &str, count: usize, address: impl Fn(u32) -> IpAddr) {
     let each = info.bytes_current as f64 / count as f64;
 
     let sip = fastest(|| {
-        in_turn(&order, |peer| map.get(peer).map_or(0, |slot| *slot as usize));
+        in_turn(&order, |path| map.get(&path.remote).map_or(0, |slot| *slot as usize));
     });
     let look = fastest(|| {
-        in_turn(&order, |peer| tracker.index_of(Scope::NONE, &Path::to(*peer)).unwrap_or_default());
+        in_turn(&order, |path| tracker.index_of(Scope::NONE, path).unwrap_or_default());
     });
     let mut payload = BytesMut::from(&[7; 64][..]);
     let (mut now, mut out) = (Instant::ZERO, BytesMut::new());
     let step = fastest(|| {
-        in_turn(&order, |peer| {
+        in_turn(&order, |path| {
             now += Duration::from_micros(1);
             let given = std::mem::take(&mut payload);
-            tracker.handle_datagram(now, Path::to(*peer), given).expect("the peer is known");
+            tracker.handle_datagram(now, *path, given).expect("the peer is known");
             let (conversation, message) = taken(&mut tracker, now);
             payload = message;
             conversation.index()
         });
     });
     let echo = fastest(|| {
-        in_turn(&order, |peer| {
+        in_turn(&order, |path| {
             now += Duration::from_micros(1);
             let given = std::mem::take(&mut payload);
-            tracker.handle_datagram(now, Path::to(*peer), given).expect("the peer is known");
+            tracker.handle_datagram(now, *path, given).expect("the peer is known");
             let (conversation, message) = taken(&mut tracker, now);
             let message = message.freeze();
             tracker.send(conversation, message.clone()).expect("the output is empty");
@@ -95,13 +102,36 @@ fn measure(family: &str, count: usize, address: impl Fn(u32) -> IpAddr) {
     );
 }
 
+/// So many of one thing, for counting instructions.
+fn alone(what: &str, count: usize) {
+    let peers: Vec<SocketAddr> =
+        (0..1000_u32).map(|number| SocketAddr::from(((0x0a00_0000 + number).to_be_bytes(), 7))).collect();
+    let order: Vec<SocketAddr> = peers.iter().copied().cycle().take(count).collect();
+    let map: HashMap<SocketAddr, u32> = peers.iter().copied().zip(0..).collect();
+    let mut tracker = filled(&peers);
+    let mut payload = BytesMut::from(&[7; 64][..]);
+    in_turn(&order, |path| match what {
+        "sip" => map.get(&path.remote).map_or(0, |slot| *slot as usize),
+        "look" => tracker.index_of(Scope::NONE, path).unwrap_or_default(),
+        _ => step(&mut tracker, Instant::ZERO, path, &mut payload).index(),
+    });
+}
+
+/// One datagram in, and its event out.
+fn step(tracker: &mut Tracker, now: Instant, path: &Path, payload: &mut BytesMut) -> ConversationId {
+    tracker.handle_datagram(now, *path, std::mem::take(payload)).expect("the peer is known");
+    let (conversation, message) = taken(tracker, now);
+    *payload = message;
+    conversation
+}
+
 /// Looks each of `order` up, the next one only after the one before.
-fn in_turn(order: &[SocketAddr], mut look_up: impl FnMut(&SocketAddr) -> usize) {
+fn in_turn(order: &[SocketAddr], mut look_up: impl FnMut(&Path) -> usize) {
     let (nothing, mut found) = (black_box(0), 0);
     for peer in order {
-        let mut peer = *peer;
-        peer.set_port(peer.port() ^ (found & nothing) as u16);
-        found = look_up(&peer);
+        let mut path = Path::to(*peer);
+        path.remote.set_port(peer.port() ^ (found & nothing) as u16);
+        found = look_up(&path);
     }
     black_box(found);
 }
