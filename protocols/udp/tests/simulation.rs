@@ -116,7 +116,6 @@ fn no_datagram_reaches_another_peers_conversation() {
         for from in 0..4 {
             for to in 0..4 {
                 let first = (from, to) == (0, 1);
-                let first = (from, to) == (0, 1);
                 if from != to
                     && hosts[from].find(Scope::NONE, &path(to)).is_none()
                     && (first || rng.chance(1, 2))
