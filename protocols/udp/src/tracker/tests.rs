@@ -688,3 +688,12 @@ fn expiry_of_all_is_linear_and_in_batches() {
     assert_eq!(tracker.len(), 0);
     assert!(calls <= 8 * 10_000 / BATCH, "{calls} batches");
 }
+
+#[test]
+fn trackers_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Tracker>();
+    shared::<Config>();
+    shared::<crate::reliable::Conversations>();
+    shared::<crate::reliable::Channel>();
+}
