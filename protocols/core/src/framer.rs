@@ -4,8 +4,8 @@
 //! [`Framer`] is the small machine: one [`Rule`] at a time, at most one frame per call, a size limit on every rule.
 //! It borrows the input and takes nothing but whole frames off its front, so a read that is given up half-way loses
 //! nothing, and an error leaves every byte where it was. [`Framed`] is the same as a
-//! [`StreamProtocol`](crate::StreamProtocol), with a bounded
-//! output queue, for protocols that are no more than lines or length-prefixed messages.
+//! [`StreamProtocol`](crate::StreamProtocol), with a bounded output queue, for protocols that are no more than lines or
+//! length-prefixed messages.
 //!
 //! ```text
 //!            set_rule                  decode: Some(frame)

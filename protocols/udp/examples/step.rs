@@ -5,6 +5,9 @@
 //! lookups would measure how many cache misses the processor can overlap.
 //!
 //! `cargo run --release -p glowplug-udp --example step`
+//!
+//! With a word (`sip`, `look` or `step`) and a number it does nothing but so many of those among a thousand peers: run under
+//! callgrind with two numbers, the difference is the count of instructions.
 
 // A measurement reads the clock, and the standard map is what it measures against.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
@@ -18,11 +21,15 @@ use bytes::BytesMut;
 use glowplug_core::{DatagramProtocol, Instant, Path, Seed};
 use glowplug_udp::{Config, ConversationId, Event, Scope, Tracker};
 
-/// Lookups in one round: enough to walk a million peers.
-const STEPS: usize = 1_000_000;
-const ROUNDS: usize = 5;
+/// Lookups in one round: short rounds, and many, find quiet moments.
+const STEPS: usize = 100_000;
+const ROUNDS: usize = 40;
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some(what), Some(count)) = (arguments.next(), arguments.next()) {
+        return alone(&what, count.parse().expect("a number"));
+    }
     println!("minimum of {ROUNDS} rounds; every row looks peers up in the same random order\n");
     println!(
         "{:>22} {:>9} {:>9} {:>7} {:>9} {:>7} {:>9} {:>7} {:>9}",
@@ -48,60 +55,79 @@ fn measure(family: &str, count: usize, address: impl Fn(u32) -> IpAddr) {
     let mut tracker = tracker.expect("the closure ran");
     let each = info.bytes_current as f64 / count as f64;
 
-    let sip = fastest(|| {
-        in_turn(&order, |peer| map.get(peer).map_or(0, |slot| *slot as usize));
-    });
-    let look = fastest(|| {
-        in_turn(&order, |peer| tracker.index_of(Scope::NONE, &Path::to(*peer)).unwrap_or_default());
-    });
     let mut payload = BytesMut::from(&[7; 64][..]);
     let (mut now, mut out) = (Instant::ZERO, BytesMut::new());
-    let step = fastest(|| {
-        in_turn(&order, |peer| {
-            now += Duration::from_micros(1);
-            let given = std::mem::take(&mut payload);
-            tracker.handle_datagram(now, Path::to(*peer), given).expect("the peer is known");
-            let (conversation, message) = taken(&mut tracker, now);
-            payload = message;
-            conversation.index()
+    let [mut sip, mut look, mut one, mut echo] = [f64::INFINITY; 4];
+    // All in turn, so that a busy moment of the machine does not fall on one of them alone.
+    for _ in 0..ROUNDS {
+        timed(&mut sip, || {
+            in_turn(&order, |path| map.get(&path.remote).map_or(0, |slot| *slot as usize));
         });
-    });
-    let echo = fastest(|| {
-        in_turn(&order, |peer| {
-            now += Duration::from_micros(1);
-            let given = std::mem::take(&mut payload);
-            tracker.handle_datagram(now, Path::to(*peer), given).expect("the peer is known");
-            let (conversation, message) = taken(&mut tracker, now);
-            let message = message.freeze();
-            tracker.send(conversation, message.clone()).expect("the output is empty");
-            out.clear();
-            black_box(tracker.poll_transmit(now, &mut out));
-            payload = message.try_into_mut().expect("the tracker kept none");
-            conversation.index()
+        timed(&mut look, || {
+            in_turn(&order, |path| tracker.index_of(Scope::NONE, path).unwrap_or_default());
         });
-    });
+        timed(&mut one, || {
+            in_turn(&order, |path| {
+                now += Duration::from_micros(1);
+                step(&mut tracker, now, path, &mut payload).index()
+            });
+        });
+        timed(&mut echo, || {
+            in_turn(&order, |path| {
+                now += Duration::from_micros(1);
+                let conversation = step(&mut tracker, now, path, &mut payload);
+                let message = std::mem::take(&mut payload).freeze();
+                tracker.send(conversation, message.clone()).expect("the output is empty");
+                out.clear();
+                black_box(tracker.poll_transmit(now, &mut out));
+                payload = message.try_into_mut().expect("the tracker kept none");
+                conversation.index()
+            });
+        });
+    }
     let allocations = allocation_counter::measure(|| {
         for peer in &order {
-            let given = std::mem::take(&mut payload);
-            tracker.handle_datagram(now, Path::to(*peer), given).expect("the peer is known");
-            payload = taken(&mut tracker, now).1;
+            step(&mut tracker, now, &Path::to(*peer), &mut payload);
         }
     });
     println!(
-        "{family:>12} {count:>9} {sip:>9.1} {look:>9.1} {:>7.2} {step:>9.1} {:>7.2} {echo:>9.1} {:>7} {each:>9.1}",
+        "{family:>12} {count:>9} {sip:>9.1} {look:>9.1} {:>7.2} {one:>9.1} {:>7.2} {echo:>9.1} {:>7} {each:>9.1}",
         look / sip,
-        step / look,
+        one / look,
         allocations.count_total,
     );
 }
 
+/// So many of one thing, for counting instructions.
+fn alone(what: &str, count: usize) {
+    let peers: Vec<SocketAddr> =
+        (0..1000_u32).map(|number| SocketAddr::from(((0x0a00_0000 + number).to_be_bytes(), 7))).collect();
+    let order: Vec<SocketAddr> = peers.iter().copied().cycle().take(count).collect();
+    let map: HashMap<SocketAddr, u32> = peers.iter().copied().zip(0..).collect();
+    let mut tracker = filled(&peers);
+    let mut payload = BytesMut::from(&[7; 64][..]);
+    in_turn(&order, |path| match what {
+        "sip" => map.get(&path.remote).map_or(0, |slot| *slot as usize),
+        "look" => tracker.index_of(Scope::NONE, path).unwrap_or_default(),
+        _ => step(&mut tracker, Instant::ZERO, path, &mut payload).index(),
+    });
+}
+
+/// One datagram in, and its event out.
+fn step(tracker: &mut Tracker, now: Instant, path: &Path, payload: &mut BytesMut) -> ConversationId {
+    tracker.handle_datagram(now, *path, std::mem::take(payload)).expect("the peer is known");
+    let (conversation, message) = taken(tracker, now);
+    *payload = message;
+    conversation
+}
+
 /// Looks each of `order` up, the next one only after the one before.
-fn in_turn(order: &[SocketAddr], mut look_up: impl FnMut(&SocketAddr) -> usize) {
+fn in_turn(order: &[SocketAddr], mut look_up: impl FnMut(&Path) -> usize) {
     let (nothing, mut found) = (black_box(0), 0);
     for peer in order {
-        let mut peer = *peer;
-        peer.set_port(peer.port() ^ (found & nothing) as u16);
-        found = look_up(&peer);
+        let mut path = Path::to(*peer);
+        path.remote.set_port(peer.port() ^ (found & nothing) as u16);
+        found = look_up(&path);
     }
     black_box(found);
 }
@@ -124,15 +150,11 @@ fn taken(tracker: &mut Tracker, now: Instant) -> (ConversationId, BytesMut) {
     }
 }
 
-/// Nanoseconds a step of the fastest round.
-fn fastest(mut round: impl FnMut()) -> f64 {
-    (0..ROUNDS)
-        .map(|_| {
-            let start = Clock::now();
-            round();
-            start.elapsed().as_nanos() as f64 / STEPS as f64
-        })
-        .fold(f64::INFINITY, f64::min)
+/// Lowers `fastest` to the nanoseconds a step of this round.
+fn timed(fastest: &mut f64, round: impl FnOnce()) {
+    let start = Clock::now();
+    round();
+    *fastest = fastest.min(start.elapsed().as_nanos() as f64 / STEPS as f64);
 }
 
 /// All conversations fall silent at once.

@@ -103,16 +103,22 @@ impl AddressTable {
                 let hash = self.narrow_hash.hash([key]);
                 self.narrow.find(hash, |entry| entry.0 == key).map(|entry| entry.1)
             }
-            Key::Wide(address, port) => {
-                let hash = self.wide_hash.hash([address[0], address[1], port.into()]);
-                let is = |entry: &Wide| entry.address == address && entry.port == port;
-                self.wide.find(hash, is).map(|entry| entry.slot)
-            }
-            Key::Rare(words) => {
-                let hash = self.rare_hash.hash(words);
-                self.rare.find(hash, |&slot| key_of(slab, slot) == key).copied()
-            }
+            Key::Wide(address, port) => self.get_wide(address, port),
+            Key::Rare(words) => self.get_rare(words, slab),
         }
+    }
+
+    // Apart from `get`, so that the narrow case is short enough to be inlined.
+    fn get_wide(&self, address: [u64; 2], port: u16) -> Option<u32> {
+        let hash = self.wide_hash.hash([address[0], address[1], port.into()]);
+        let is = |entry: &Wide| entry.address == address && entry.port == port;
+        self.wide.find(hash, is).map(|entry| entry.slot)
+    }
+
+    #[cold]
+    fn get_rare(&self, words: [u64; 4], slab: &Slab) -> Option<u32> {
+        let hash = self.rare_hash.hash(words);
+        self.rare.find(hash, |&slot| key_of(slab, slot) == Key::Rare(words)).copied()
     }
 
     /// Leads `key` to `slot`, whose address in the slab is that of `key`. Gives back where it led before.

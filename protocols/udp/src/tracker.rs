@@ -263,9 +263,9 @@ impl DatagramProtocol for Tracker {
         let _ = now;
         loop {
             let slot = self.ready.pop_front()?;
-            let conversation = self.slab.id(slot);
             let queues = self.config.delivery == crate::Delivery::Queues;
             let entry = self.slab.get_mut(slot);
+            let conversation = ConversationId { slot, generation: entry.generation };
             entry.flags.clear(Flags::READY);
             if entry.state == State::Free {
                 continue;
@@ -292,7 +292,8 @@ impl DatagramProtocol for Tracker {
                 }
             } else if let Some(payload) = self.pool.pop(&mut entry.queue) {
                 if entry.queue.len > 0 || entry.flags.has(Flags::TELL_CLOSED) {
-                    self.tell(slot);
+                    entry.flags.set(Flags::READY);
+                    self.ready.push_back(slot);
                 }
                 return Some(Event::Message { conversation, payload });
             }

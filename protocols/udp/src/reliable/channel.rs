@@ -32,6 +32,7 @@ pub struct ChannelConfig {
     pub(super) order: Order,
     pub(super) max_datagram: usize,
     pub(super) max_unacked: usize,
+    pub(super) max_unread: usize,
     pub(super) keep_alive: Option<Duration>,
     pub(super) timing: Timing,
 }
@@ -42,6 +43,7 @@ impl Default for ChannelConfig {
             order: Order::Ordered,
             max_datagram: 1200,
             max_unacked: 256 * 1024,
+            max_unread: 512 * 1024,
             keep_alive: None,
             timing: Timing {
                 initial: Duration::from_secs(1),
@@ -71,6 +73,13 @@ impl ChannelConfig {
     /// nothing else waits.
     pub fn max_unacked(mut self, max: usize) -> Self {
         self.max_unacked = max.max(1);
+        self
+    }
+
+    /// Bytes that may wait to be delivered or read, 64 more for each segment (at least 1). Default: 512 KiB. A message that
+    /// comes in order is taken beyond that when nothing else waits to be read, so there may be one message more.
+    pub fn max_unread(mut self, max: usize) -> Self {
+        self.max_unread = max.max(1);
         self
     }
 
@@ -186,7 +195,7 @@ impl Channel {
             peer_tag: None,
             reset: None,
             send: SendHalf::new(config.timing),
-            receive: ReceiveHalf::new(config.order),
+            receive: ReceiveHalf::new(config.order, config.max_unread),
             closing: false,
             told_finished: false,
             told_failed: false,
@@ -226,6 +235,11 @@ impl Channel {
             self.closing = true;
             self.send.finish();
         }
+    }
+
+    /// Bytes that wait to be delivered or read.
+    pub fn unread(&self) -> usize {
+        self.receive.bytes()
     }
 
     /// True when both sides have finished and it is safe to forget the channel, or when it has failed.

@@ -20,8 +20,9 @@ const BATCH: usize = 256;
 
 /// Reliable conversations on one socket: a [`Tracker`] with a [`Channel`] for each peer.
 ///
-/// Whoever cannot speak the protocol opens nothing that is told of. Everything that a [`Config`] bounds is bounded;
-/// a channel comes to some 500 bytes, and holds at most [`WINDOW`](super::WINDOW) segments unread.
+/// Whoever cannot speak the protocol opens nothing that is told of. Everything that a [`Config`] bounds is bounded; what
+/// all channels together hold unread is bounded by [`Config::max_buffered`] as well (twice that, for those that hold
+/// nothing yet). A channel comes to some 500 bytes.
 ///
 /// ```
 /// use bytes::{Bytes, BytesMut};
@@ -47,6 +48,9 @@ pub struct Conversations {
     config: ChannelConfig,
     channels: Vec<Option<Box<Slot>>>,
     open: usize,
+    /// Bytes that all channels hold unread; and the most there may be, twice that for those that hold none.
+    unread: usize,
+    max_unread: usize,
     timers: Wheel,
     /// Those with something to tell, each once; and those with something to send.
     ready: VecDeque<u32>,
@@ -159,11 +163,14 @@ impl Conversations {
     /// No conversations yet. `tracker`'s delivery is as events, whatever it says.
     pub fn new(tracker: Config, channel: ChannelConfig, seed: &Seed) -> Self {
         let mut rng = seed.rng();
+        let max_unread = tracker.max_buffered;
         Self {
             tracker: Tracker::new(tracker.delivery(Delivery::Events), &rng.seed()),
             config: channel,
             channels: Vec::new(),
             open: 0,
+            unread: 0,
+            max_unread,
             timers: Wheel::new(),
             ready: VecDeque::new(),
             sending: VecDeque::new(),
@@ -193,6 +200,11 @@ impl Conversations {
     /// True when there are none.
     pub fn is_empty(&self) -> bool {
         self.open == 0
+    }
+
+    /// Bytes that wait to be delivered or read, in all channels together.
+    pub fn unread(&self) -> usize {
+        self.unread
     }
 
     /// Begins a conversation with a peer. It hears of it with the first message.
@@ -236,6 +248,7 @@ impl Conversations {
         }
         // The slot's place in the two lists outlives its conversation.
         let old = self.channels[index].take();
+        self.unread -= old.as_ref().map_or(0, |slot| slot.channel.unread());
         self.open += usize::from(old.is_none());
         let (in_ready, in_sending) = old.map_or((false, false), |slot| (slot.in_ready, slot.in_sending));
         let slot = Slot {
@@ -321,9 +334,17 @@ impl Conversations {
         conversation: ConversationId,
         payload: BytesMut,
     ) -> Result<(), ReceiveError> {
-        let closing = self.closing;
+        let (closing, unread, max) = (self.closing, self.unread, self.max_unread);
         let Some(slot) = self.get_mut(conversation) else { return Err(ReceiveError::Stale) };
+        let before = slot.channel.unread();
+        // A channel that holds nothing may go on when others have hoarded all there is.
+        if unread + payload.len() > if before == 0 { max.saturating_mul(2) } else { max } {
+            return Err(ReceiveError::Tracker(DatagramError::OverBudget));
+        }
         let result = slot.channel.handle_datagram(now, payload);
+        let after = slot.channel.unread();
+        self.unread = unread - before + after;
+        let Some(slot) = self.get_mut(conversation) else { return Err(ReceiveError::Stale) };
         if !slot.announced && !slot.tell_opened {
             if result.is_ok() && !closing {
                 slot.tell_opened = true;
@@ -341,6 +362,7 @@ impl Conversations {
     fn end(&mut self, now: Instant, index: u32, end: End) {
         let Some(slot) = self.channels.get_mut(index as usize).and_then(Option::take) else { return };
         self.open -= 1;
+        self.unread -= slot.channel.unread();
         self.timers.disarm(index);
         self.tracker.close_conversation(now, slot.id);
         if slot.announced {
@@ -361,7 +383,11 @@ impl Conversations {
             let path = slot.path;
             return Some(Event::Moved { conversation, path });
         }
-        match slot.channel.poll_event()? {
+        let before = slot.channel.unread();
+        let event = slot.channel.poll_event()?;
+        let read = before - slot.channel.unread();
+        self.unread -= read;
+        match event {
             ChannelEvent::Message(payload) => {
                 // The window may have opened.
                 self.queue_sending(index);

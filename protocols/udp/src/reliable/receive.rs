@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use super::channel::Order;
 use super::wire::{BEGIN, END, FIN};
 use super::{MAX_MESSAGE_SEGMENTS, WINDOW};
+use crate::pool::{charge, compact};
 
 #[derive(Debug)]
 enum Slot {
@@ -39,6 +40,9 @@ pub(super) struct ReceiveHalf {
     /// The first that is missing.
     next: u64,
     messages: VecDeque<(BytesMut, u16)>,
+    /// Bytes in slots and messages, as the pool of the tracker counts them; and the most there may be.
+    bytes: usize,
+    max_bytes: usize,
     /// Segments of the messages that wait to be read.
     unread: u16,
     /// The window that was told last.
@@ -47,13 +51,15 @@ pub(super) struct ReceiveHalf {
 }
 
 impl ReceiveHalf {
-    pub(super) fn new(order: Order) -> Self {
+    pub(super) fn new(order: Order, max_bytes: usize) -> Self {
         Self {
             order,
             slots: VecDeque::new(),
             base: 0,
             next: 0,
             messages: VecDeque::new(),
+            bytes: 0,
+            max_bytes,
             unread: 0,
             told: WINDOW,
             finished: false,
@@ -68,6 +74,11 @@ impl ReceiveHalf {
     /// Whether the peer's last segment came, and all before it was delivered.
     pub(super) fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// Bytes that are held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many segments may come from `next` on.
@@ -99,8 +110,15 @@ impl ReceiveHalf {
         if !matches!(self.slots[at], Slot::Missing) {
             return Arrival::Odd;
         }
-        self.slots[at] = Slot::Have { flags, payload: crate::pool::compact(payload) };
         let in_order = seq == self.next;
+        let payload = compact(payload);
+        // Past the limit only that is taken which lets something be delivered, and only if what was delivered is read.
+        let helps = in_order && self.messages.is_empty();
+        if self.bytes + charge(&payload) > self.max_bytes && !helps {
+            return Arrival::Odd;
+        }
+        self.bytes += charge(&payload);
+        self.slots[at] = Slot::Have { flags, payload };
         while self
             .slots
             .get((self.next - self.base) as usize)
@@ -179,6 +197,7 @@ impl ReceiveHalf {
         let mut message = BytesMut::new();
         for slot in self.slots.range_mut(first..first + count) {
             if let Slot::Have { payload, .. } = core::mem::replace(slot, Slot::Taken) {
+                self.bytes -= charge(&payload);
                 if count == 1 {
                     message = payload;
                 } else {
@@ -191,6 +210,7 @@ impl ReceiveHalf {
             self.finished = true;
         } else {
             self.unread += count as u16;
+            self.bytes += charge(&message);
             self.messages.push_back((message, count as u16));
         }
         Ok(true)
@@ -200,6 +220,7 @@ impl ReceiveHalf {
     pub(super) fn read(&mut self) -> Option<(BytesMut, bool)> {
         let (message, segments) = self.messages.pop_front()?;
         self.unread -= segments;
+        self.bytes -= charge(&message);
         Some((message, self.told < WINDOW / 2 && self.window() >= WINDOW / 2))
     }
 }

@@ -306,6 +306,46 @@ fn hostile_peers_break_nothing() {
 }
 
 #[test]
+fn what_is_hoarded_is_bounded_each_and_together() {
+    let segment = |seq: u32| {
+        let mut out = BytesMut::new();
+        Header { flags: DATA | BEGIN | END, to: 0, from: 1, ack: 0, sack: 0, window: 0, seq }
+            .encode(&mut out);
+        out.extend_from_slice(&[7; 1000]);
+        out
+    };
+    let config = ChannelConfig::default().max_unread(10_000);
+    let mut channel = Channel::new(config, Instant::ZERO, &mut Seed::from_u64(1).rng());
+    for seq in (0..200).rev() {
+        channel.handle_datagram(Instant::ZERO, segment(seq)).unwrap();
+        assert!(channel.unread() <= 10_000 + 1100);
+    }
+    // What was refused can come again, once there is room.
+    let mut heard = messages(&mut channel).len();
+    for seq in 0..200 {
+        channel.handle_datagram(Instant::ZERO, segment(seq)).unwrap();
+        heard += messages(&mut channel).len();
+    }
+    assert_eq!((heard, channel.unread()), (200, 0));
+
+    let mut all =
+        Conversations::new(Config::default().max_buffered(0), ChannelConfig::default(), &Seed::from_u64(1));
+    let max = crate::MAX_BUFFERED.min();
+    for peer in 0..20_u8 {
+        let path = Path::to(([10, 0, 0, peer], 7).into());
+        for seq in 1..100 {
+            let _ = all.handle_datagram(Instant::ZERO, path, segment(seq));
+        }
+    }
+    assert!(all.unread() > max / 2 && all.unread() <= 2 * max, "{}", all.unread());
+    for peer in 0..20_u8 {
+        let id = all.tracker().find(crate::Scope::NONE, &Path::to(([10, 0, 0, peer], 7).into()));
+        all.abort(Instant::ZERO, id.unwrap());
+    }
+    assert_eq!(all.unread(), 0);
+}
+
+#[test]
 fn strangers_who_speak_otherwise_open_nothing_that_is_told() {
     let mut server = Conversations::new(Config::default(), ChannelConfig::default(), &Seed::from_u64(1));
     let peer = Path::to("192.0.2.1:7".parse().unwrap());

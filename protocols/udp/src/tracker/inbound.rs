@@ -153,8 +153,9 @@ impl Tracker {
             return Err(DatagramError::OverBudget);
         }
         self.pool.push(&mut entry.queue, payload);
-        if !entry.flags.has(Flags::TOLD_READABLE) {
-            self.tell(slot);
+        if !entry.flags.has(Flags::TOLD_READABLE) && !entry.flags.has(Flags::READY) {
+            entry.flags.set(Flags::READY);
+            self.ready.push_back(slot);
         }
         Ok(())
     }
