@@ -328,7 +328,7 @@ impl ClientConnection {
 
     /// True when the machine has nothing more to send, ever.
     fn has_finished(&self) -> bool {
-        self.is_over() || (self.closing && self.state == State::Open && self.in_flight() == 0)
+        self.is_over() || (self.closing && self.in_flight() == 0)
     }
 }
 
