@@ -187,6 +187,15 @@ impl ClientConnection {
         matches!(self.state, State::Failing(_) | State::Closed)
     }
 
+    /// True when something waits for room in the output, and nothing is to come before it was sent.
+    fn has_to_send(&self) -> bool {
+        match self.state {
+            State::AskTls { sent } | State::Auth { sent } => !sent,
+            State::Open => self.current.is_none() && !self.queue.is_empty(),
+            _ => false,
+        }
+    }
+
     /// True while the stream in flight waits for the application.
     fn is_paused(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.credit == 0 && !current.cancelled)
@@ -203,17 +212,13 @@ impl ClientConnection {
             State::AskTls { .. } => RpbStartTls::CODE,
             _ => RpbAuthResp::CODE,
         };
-        let sent = matches!(self.state, State::AskTls { sent: true } | State::Auth { sent: true });
         if frame.code == RpbErrorResp::CODE {
             let error = self.server_error(frame)?;
-            return Err(match (sent, expected) {
-                (false, _) => Error::Peer(PeerError::UnsolicitedError(error)),
-                (true, RpbStartTls::CODE) => Error::TlsRefused(error),
-                (true, _) => Error::AuthRefused(error),
+            return Err(if expected == RpbStartTls::CODE {
+                Error::TlsRefused(error)
+            } else {
+                Error::AuthRefused(error)
             });
-        }
-        if !sent {
-            return Err(Error::Peer(PeerError::Unsolicited(frame.code)));
         }
         if frame.code != expected {
             return Err(Error::Peer(PeerError::WrongReply { expected, got: frame.code }));
@@ -306,6 +311,10 @@ impl ClientConnection {
                 State::AskTls { .. } | State::Auth { .. } | State::Open => {}
             }
             if self.is_paused() {
+                return Ok(None);
+            }
+            if self.has_to_send() && self.decoder.is_complete(input) {
+                // A reply that came early is looked at when its request was sent: what it means must not depend on timing.
                 return Ok(None);
             }
             let Some(frame) = self.decoder.decode(input).map_err(|error| Error::decode(None, error))? else {
@@ -405,7 +414,7 @@ impl StreamProtocol for ClientConnection {
             _ if self.eof => ReadInterest::Closed,
             State::Failing(_) => ReadInterest::Closed,
             State::Upgrade { .. } => ReadInterest::Paused,
-            _ if self.is_paused() => ReadInterest::Paused,
+            _ if self.is_paused() || self.has_to_send() => ReadInterest::Paused,
             _ => ReadInterest::Want(self.missing),
         };
         let write = if self.has_finished() { WriteInterest::Closed } else { WriteInterest::Open };
