@@ -107,6 +107,8 @@ pub struct ClientConnection {
     eof: bool,
     /// How many bytes the frame at the front still lacks: a hint for the driver.
     missing: usize,
+    /// How many bytes of it were there when it was last looked at.
+    arrived: usize,
 }
 
 impl ClientConnection {
@@ -122,6 +124,7 @@ impl ClientConnection {
             closing: false,
             eof: false,
             missing: 1,
+            arrived: 0,
             config,
         }
     }
@@ -277,10 +280,19 @@ impl ClientConnection {
         }
         if last {
             self.current = None;
-        } else if let (Some(current), false) = (&mut self.current, cancelled) {
+        } else if let (Some(current), false) = (&mut self.current, cancelled || self.config.is_unlimited()) {
             current.credit -= 1;
         }
         Ok((!cancelled).then(|| Event::Answer(Answer { token, response, last })))
+    }
+
+    /// A frame has begun to arrive, or goes on arriving: a long reply over a slow line is not silence.
+    fn note_incomplete(&mut self, now: Instant, input: &[u8]) {
+        self.missing = self.decoder.missing(input);
+        let arrived = core::mem::replace(&mut self.arrived, input.len());
+        if let (Some(current), true) = (&mut self.current, input.len() > arrived) {
+            current.deadline = now + current.timeout;
+        }
     }
 
     /// The input ended, or can give no more: is anything left undone?
@@ -318,12 +330,13 @@ impl ClientConnection {
                 return Ok(None);
             }
             let Some(frame) = self.decoder.decode(input).map_err(|error| Error::decode(None, error))? else {
-                self.missing = self.decoder.missing(input);
+                self.note_incomplete(now, input);
                 if self.eof {
                     self.handle_end(input)?;
                 }
                 return Ok(None);
             };
+            self.arrived = 0;
             let event = if self.state == State::Open {
                 self.handle_reply(now, &frame)?
             } else {

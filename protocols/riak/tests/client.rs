@@ -260,6 +260,27 @@ fn a_stream_may_take_as_long_as_it_moves() {
 }
 
 #[test]
+fn a_long_reply_over_a_slow_line_is_not_silence() {
+    let mut client = Client::asking(Config::new().reply_timeout(Duration::from_secs(10)), [list_keys()]);
+    let mut whole = BytesMut::new();
+    Reply::from(keys(10)).encode_frame(&mut whole);
+    let (last, rest) = whole.split_last().unwrap();
+    for byte in rest {
+        client.wait(9);
+        client.input.extend_from_slice(&[*byte]);
+        assert_eq!(client.poll(), Ok(None));
+    }
+    client.input.extend_from_slice(&[*last]);
+    client.skip_answer();
+    client.input.extend_from_slice(b"\0");
+    assert_eq!(client.poll(), Ok(None));
+    client.wait(9);
+    assert_eq!(client.poll(), Ok(None));
+    client.wait(1);
+    assert_eq!(client.poll(), Err(Error::TimedOut), "looking again is not arriving");
+}
+
+#[test]
 fn a_fold_may_have_longer() {
     let mut client = Client::new(Config::new());
     client.poll().unwrap();

@@ -12,6 +12,7 @@ use glowplug_riak::{
     Error, PeerError, ReplyError, ServerConfig, ServerConnection, ServerError, ServerErrorKind, ServerEvent,
     TlsPolicy,
 };
+use proptest::prelude::*;
 
 /// A server with both its buffers.
 struct Server {
@@ -291,4 +292,49 @@ fn closing_answers_what_was_asked() {
     assert_eq!(server.poll(), Ok(None), "no new request");
     assert_eq!(server.sent().len(), 1);
     assert_eq!(server.machine.interest(), Interest::CLOSED);
+}
+
+/// Some frames, most of them ones that a client could send.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let code = prop_oneof![Just(1u8), Just(9), Just(82), Just(199), Just(253), Just(255), any::<u8>()];
+    let body = prop::collection::vec(prop_oneof![Just(0x0au8), Just(0x10), 0u8..4, any::<u8>()], 0..12);
+    let frame = (code, body)
+        .prop_map(|(code, body)| [&(body.len() as u32 + 1).to_be_bytes()[..], &[code], &body].concat());
+    prop::collection::vec(frame, 0..6).prop_map(|frames| frames.concat())
+}
+
+/// What a server that refuses every request makes of these bytes, given in pieces: events, what it sent, how it ended.
+fn outcome(bytes: &[u8], step: usize) -> (Vec<ServerEvent>, Vec<Reply>, Option<Error>) {
+    let mut server = Server::new(ServerConfig::new());
+    let (mut events, mut pieces, mut ended) = (Vec::new(), bytes.chunks(step), false);
+    loop {
+        match server.poll() {
+            Ok(Some(event)) => {
+                events.push(event);
+                server.machine.reply(server.now, Err(ServerError::new("no"))).unwrap();
+            }
+            Ok(None) if ended => break (events, server.sent(), None),
+            Ok(None) => match pieces.next() {
+                Some(piece) => server.input.extend_from_slice(piece),
+                None => {
+                    server.machine.handle_eof(server.now);
+                    ended = true;
+                }
+            },
+            Err(error) => {
+                let left = server.input.len();
+                assert_eq!((server.poll(), server.input.len()), (Ok(None), left), "an error is the end");
+                break (events, server.sent(), Some(error));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn any_frames_end_the_same_way_however_they_are_cut(bytes in frames(), step in 1usize..9) {
+        prop_assert_eq!(outcome(&bytes, step), outcome(&bytes, usize::MAX));
+    }
 }
