@@ -107,6 +107,8 @@ pub struct ClientConnection {
     eof: bool,
     /// How many bytes the frame at the front still lacks: a hint for the driver.
     missing: usize,
+    /// How many bytes of it were there when it was last looked at.
+    arrived: usize,
 }
 
 impl ClientConnection {
@@ -122,6 +124,7 @@ impl ClientConnection {
             closing: false,
             eof: false,
             missing: 1,
+            arrived: 0,
             config,
         }
     }
@@ -187,6 +190,15 @@ impl ClientConnection {
         matches!(self.state, State::Failing(_) | State::Closed)
     }
 
+    /// True when something waits for room in the output, and nothing is to come before it was sent.
+    fn has_to_send(&self) -> bool {
+        match self.state {
+            State::AskTls { sent } | State::Auth { sent } => !sent,
+            State::Open => self.current.is_none() && !self.queue.is_empty(),
+            _ => false,
+        }
+    }
+
     /// True while the stream in flight waits for the application.
     fn is_paused(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.credit == 0 && !current.cancelled)
@@ -203,17 +215,13 @@ impl ClientConnection {
             State::AskTls { .. } => RpbStartTls::CODE,
             _ => RpbAuthResp::CODE,
         };
-        let sent = matches!(self.state, State::AskTls { sent: true } | State::Auth { sent: true });
         if frame.code == RpbErrorResp::CODE {
             let error = self.server_error(frame)?;
-            return Err(match (sent, expected) {
-                (false, _) => Error::Peer(PeerError::UnsolicitedError(error)),
-                (true, RpbStartTls::CODE) => Error::TlsRefused(error),
-                (true, _) => Error::AuthRefused(error),
+            return Err(if expected == RpbStartTls::CODE {
+                Error::TlsRefused(error)
+            } else {
+                Error::AuthRefused(error)
             });
-        }
-        if !sent {
-            return Err(Error::Peer(PeerError::Unsolicited(frame.code)));
         }
         if frame.code != expected {
             return Err(Error::Peer(PeerError::WrongReply { expected, got: frame.code }));
@@ -272,10 +280,19 @@ impl ClientConnection {
         }
         if last {
             self.current = None;
-        } else if let (Some(current), false) = (&mut self.current, cancelled) {
+        } else if let (Some(current), false) = (&mut self.current, cancelled || self.config.is_unlimited()) {
             current.credit -= 1;
         }
         Ok((!cancelled).then(|| Event::Answer(Answer { token, response, last })))
+    }
+
+    /// A frame has begun to arrive, or goes on arriving: a long reply over a slow line is not silence.
+    fn note_incomplete(&mut self, now: Instant, input: &[u8]) {
+        self.missing = self.decoder.missing(input);
+        let arrived = core::mem::replace(&mut self.arrived, input.len());
+        if let (Some(current), true) = (&mut self.current, input.len() > arrived) {
+            current.deadline = now + current.timeout;
+        }
     }
 
     /// The input ended, or can give no more: is anything left undone?
@@ -308,13 +325,18 @@ impl ClientConnection {
             if self.is_paused() {
                 return Ok(None);
             }
+            if self.has_to_send() && self.decoder.is_complete(input) {
+                // A reply that came early is looked at when its request was sent: what it means must not depend on timing.
+                return Ok(None);
+            }
             let Some(frame) = self.decoder.decode(input).map_err(|error| Error::decode(None, error))? else {
-                self.missing = self.decoder.missing(input);
+                self.note_incomplete(now, input);
                 if self.eof {
                     self.handle_end(input)?;
                 }
                 return Ok(None);
             };
+            self.arrived = 0;
             let event = if self.state == State::Open {
                 self.handle_reply(now, &frame)?
             } else {
@@ -328,7 +350,7 @@ impl ClientConnection {
 
     /// True when the machine has nothing more to send, ever.
     fn has_finished(&self) -> bool {
-        self.is_over() || (self.closing && self.state == State::Open && self.in_flight() == 0)
+        self.is_over() || (self.closing && self.in_flight() == 0)
     }
 }
 
@@ -405,7 +427,7 @@ impl StreamProtocol for ClientConnection {
             _ if self.eof => ReadInterest::Closed,
             State::Failing(_) => ReadInterest::Closed,
             State::Upgrade { .. } => ReadInterest::Paused,
-            _ if self.is_paused() => ReadInterest::Paused,
+            _ if self.is_paused() || self.has_to_send() => ReadInterest::Paused,
             _ => ReadInterest::Want(self.missing),
         };
         let write = if self.has_finished() { WriteInterest::Closed } else { WriteInterest::Open };

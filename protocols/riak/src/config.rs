@@ -161,6 +161,11 @@ impl Config {
         self
     }
 
+    /// True when streams need no credit.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.stream_window == STREAM_WINDOW.max()
+    }
+
     pub(crate) fn decode_limits(&self) -> DecodeLimits {
         DecodeLimits { max_depth: self.max_depth, max_decoded_len: self.max_decoded_len }
     }

@@ -3,7 +3,7 @@
 //! - [`wire`] has every message of the protocol, both ways, and the frames they travel in.
 //! - [`ClientConnection`] and [`ServerConnection`] are the two ends of a connection, as pure state machines.
 //! - [`request`] has requests as values: [`Get`](request::Get), [`Put`](request::Put), [`Index`](request::Index) ... with
-//!   all their options, and what the answers mean.
+//!   all their options, and what the answers mean; [`fold`] has the folds of anti-entropy.
 //! - [`Object`], [`Content`] and [`resolve`] deal with siblings; [`datatype`] with counters, sets and maps.
 //! - [`RiakUrl`] reads `riak://` URLs.
 //! - `memory` (behind the feature of that name) is a node that lives in memory: a test double.
@@ -24,6 +24,7 @@ mod config;
 pub mod datatype;
 mod error;
 mod event;
+pub mod fold;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod object;

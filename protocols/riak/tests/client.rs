@@ -6,6 +6,8 @@ use bytes::BytesMut;
 use glowplug_core::{
     Instant, Interest, Progress, ReadInterest, RequestProtocol, SendBuf, StreamProtocol, SubmitError, Token,
 };
+use proptest::prelude::*;
+
 use glowplug_riak::request::{Ask, Get, Index, ListKeys, Ping};
 use glowplug_riak::wire::kv::{RpbGetResp, RpbListKeysResp};
 use glowplug_riak::wire::riak::{RpbAuthResp, RpbErrorResp, RpbPingResp, RpbStartTls};
@@ -258,6 +260,27 @@ fn a_stream_may_take_as_long_as_it_moves() {
 }
 
 #[test]
+fn a_long_reply_over_a_slow_line_is_not_silence() {
+    let mut client = Client::asking(Config::new().reply_timeout(Duration::from_secs(10)), [list_keys()]);
+    let mut whole = BytesMut::new();
+    Reply::from(keys(10)).encode_frame(&mut whole);
+    let (last, rest) = whole.split_last().unwrap();
+    for byte in rest {
+        client.wait(9);
+        client.input.extend_from_slice(&[*byte]);
+        assert_eq!(client.poll(), Ok(None));
+    }
+    client.input.extend_from_slice(&[*last]);
+    client.skip_answer();
+    client.input.extend_from_slice(b"\0");
+    assert_eq!(client.poll(), Ok(None));
+    client.wait(9);
+    assert_eq!(client.poll(), Ok(None));
+    client.wait(1);
+    assert_eq!(client.poll(), Err(Error::TimedOut), "looking again is not arriving");
+}
+
+#[test]
 fn a_fold_may_have_longer() {
     let mut client = Client::new(Config::new());
     client.poll().unwrap();
@@ -437,12 +460,20 @@ fn the_handshake_has_a_deadline() {
 }
 
 #[test]
-fn answers_before_questions_are_refused() {
-    for reply in [Reply::from(RpbStartTls {}), RpbAuthResp {}.into()] {
-        let mut client = Client::new(secure());
-        client.receive(reply.clone());
-        assert_eq!(client.poll(), Err(Error::Peer(PeerError::Unsolicited(reply.code()))));
-    }
+fn an_early_answer_waits_for_its_question() {
+    let mut client = Client::new(secure());
+    client.receive(RpbStartTls {});
+    assert_eq!((client.poll(), client.machine.interest().read), (Ok(None), ReadInterest::Paused));
+    client.sent();
+    assert_eq!(client.poll(), Ok(Some(Event::StartTls)));
+
+    let mut client = Client::asking(Config::new(), [ping(), ping()]);
+    client.receive(RpbPingResp {});
+    client.receive(RpbPingResp {});
+    assert_eq!(client.answer().0, Token(0));
+    assert_eq!((client.poll(), client.machine.interest().read), (Ok(None), ReadInterest::Paused));
+    client.sent();
+    assert_eq!(client.answer().0, Token(1));
 }
 
 #[test]
@@ -468,4 +499,63 @@ fn errors_tell_what_happened() {
     assert_eq!(source, "reply 99 (TsListKeysResp) came instead of 2 (RpbPingResp)");
     let crash = ServerError::new("Error processing incoming message: error:badarg\n   [{base64,..}]");
     assert_eq!(crash.to_string(), "the node refused: Error processing incoming message: error:badarg");
+}
+
+/// Some frames, most of them ones that a node could send.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let code = prop_oneof![Just(0u8), Just(2), Just(10), Just(18), Just(254), Just(255), any::<u8>()];
+    let body = prop::collection::vec(prop_oneof![Just(0x0au8), Just(0x10), 0u8..4, any::<u8>()], 0..12);
+    let frame = (code, body)
+        .prop_map(|(code, body)| [&(body.len() as u32 + 1).to_be_bytes()[..], &[code], &body].concat());
+    prop::collection::vec(frame, 0..6).prop_map(|frames| frames.concat())
+}
+
+/// What comes of these bytes, given in pieces of `step` bytes and then ended.
+fn outcome(bytes: &[u8], step: usize, config: Config) -> (Vec<Event>, Option<Error>) {
+    let mut client = Client::new(config);
+    for (n, request) in [list_keys(), Get::new(("b", "k")).into_request(), ping()].into_iter().enumerate() {
+        client.machine.submit(client.now, Token(n as u64), request).unwrap();
+    }
+    let (mut events, mut pieces, mut ended) = (Vec::new(), bytes.chunks(step), false);
+    loop {
+        match client.poll() {
+            Ok(Some(event)) => {
+                if event == Event::StartTls {
+                    client.machine.tls_established(client.now);
+                }
+                events.push(event);
+            }
+            Ok(None) => {
+                // What was sent may let something in the input be looked at.
+                if !client.sent().is_empty() {
+                    continue;
+                }
+                if let Some(piece) = pieces.next() {
+                    client.input.extend_from_slice(piece);
+                } else if ended {
+                    return (events, None);
+                } else {
+                    client.machine.handle_eof(client.now);
+                    ended = true;
+                }
+            }
+            Err(error) => {
+                let left = client.input.len();
+                assert_eq!((client.poll(), client.input.len()), (Ok(None), left), "an error is the end");
+                assert!(client.machine.interest().is_closed() && client.machine.poll_timeout().is_none());
+                return (events, Some(error));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn any_frames_end_the_same_way_however_they_are_cut(bytes in frames(), step in 1usize..9) {
+        let whole = outcome(&bytes, usize::MAX, Config::new());
+        prop_assert_eq!(outcome(&bytes, step, Config::new()), whole);
+        let _ = outcome(&bytes, step, secure());
+    }
 }

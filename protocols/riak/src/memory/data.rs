@@ -353,11 +353,11 @@ impl Node {
         let mut state = self.data(&bucket, &key).cloned().unwrap_or_else(|| DataState::blank(data_type));
         let event = self.next_event();
         state.apply(&request.op, event, seen)?;
-        let value = state.value();
+        let value = (request.return_body == Some(true)).then(|| state.value());
         self.replace(bucket, &key, Some(Entry::Data(state)))?;
-        if request.return_body != Some(true) {
+        let Some(value) = value else {
             return Ok(DtUpdateResp { key: made_key, ..DtUpdateResp::default() });
-        }
+        };
         if data_type == DataType::GSet {
             // Releases up to 3.2 crash here, and have stored the element all the same.
             return crashed("function_clause");

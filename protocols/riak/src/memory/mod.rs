@@ -21,6 +21,7 @@
 //! - `term_regex` is refused. Commit hooks are stored with the properties and not run.
 //! - Every conflict is kept exactly (as with `dvv_enabled`), also where `allow_mult` is on without it. Clocks are never pruned.
 //! - `asis` is an ordinary put. A HyperLogLog counts exactly. A plain get of a data type gives its content type and no value.
+//! - A write costs time in proportion to what lies at its key: all siblings, the whole set or map.
 //! - Listings and index results come in order, which a real node promises to nobody.
 
 mod clock;

@@ -63,6 +63,11 @@ impl Decoder {
         Ok(Some(Frame { code, body: input.split_to(body).freeze() }))
     }
 
+    /// True when a whole frame is at the front.
+    pub fn is_complete(&self, input: &[u8]) -> bool {
+        matches!(self.frame_len(input), Ok(Some(len)) if input.len() >= LENGTH + len)
+    }
+
     /// How many bytes are missing until the frame at the front is complete; at least 1.
     pub fn missing(&self, input: &[u8]) -> usize {
         match self.frame_len(input) {

@@ -4,6 +4,7 @@
 
 mod captures;
 mod client;
+mod errors;
 #[cfg(feature = "memory")]
 mod node;
 mod proto;
@@ -24,6 +25,7 @@ fn main() {
     let proto = root.join("vectors/riak/riak_pb");
     let mut trials = proto::trials(&proto);
     trials.extend(captures::trials(&root.join("captures/riak")));
+    trials.extend(errors::trials(&root.join("captures/riak")));
     #[cfg(feature = "memory")]
     trials.extend(node::trials(&root.join("captures/riak")));
     libtest_mimic::run(&arguments, trials).exit();
