@@ -19,6 +19,7 @@ fn main() {
         ("bson_corpus", "vectors/mongodb/bson-corpus/bson-corpus", bson::corpus),
         ("bson_binary_vector", "vectors/mongodb/bson-corpus/bson-binary-vector", bson::binary_vector),
         ("captures", "captures/mongodb", wire::captures),
+        ("captures_cut", "captures/mongodb", wire::captures_cut),
         ("connection_string", "vectors/mongodb/driver-specs/connection-string", uri::strings),
         ("uri_options", "vectors/mongodb/driver-specs/uri-options", uri::strings),
         ("srv_discovery", "vectors/mongodb/driver-specs/initial-dns-seedlist-discovery", uri::srv_strings),
