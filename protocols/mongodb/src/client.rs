@@ -98,6 +98,8 @@ enum Ping {
 #[derive(Debug)]
 struct Sent {
     request_id: i32,
+    /// Within a stream, the reply that came last.
+    last_reply_id: Option<i32>,
     owner: Owner,
     streams: bool,
     begun: bool,
@@ -150,7 +152,7 @@ impl ClientConnection {
             sent: VecDeque::new(),
             answered: VecDeque::new(),
             orphans: VecDeque::new(),
-            next_request_id: (rng.u32() & 0xffff) as i32,
+            next_request_id: (rng.u32() & 0x7fff_ffff) as i32,
             eof: false,
             closing: false,
             timed_out: None,
@@ -191,7 +193,15 @@ impl ClientConnection {
     }
 
     fn push_sent(&mut self, request_id: i32, owner: Owner, streams: bool) {
-        let sent = Sent { request_id, owner, streams, begun: false, cancelled: false, discarded: 0 };
+        let sent = Sent {
+            request_id,
+            last_reply_id: None,
+            owner,
+            streams,
+            begun: false,
+            cancelled: false,
+            discarded: 0,
+        };
         self.sent.push_back(sent);
     }
 
@@ -219,15 +229,14 @@ impl ClientConnection {
             Message::Reply(reply) => (legacy_document(reply)?, false),
             other => return Err(Error::Peer(PeerError::UnexpectedMessage(other.op_code()))),
         };
-        let position = self.sent.iter().position(|sent| sent.request_id == header.response_to);
+        let position = self.position_of(header.response_to);
         let unexpected = Error::Peer(PeerError::UnexpectedReply { response_to: header.response_to });
         let sent = position.and_then(|position| self.sent.get_mut(position)).ok_or(unexpected)?;
         if more && !sent.streams {
             return Err(Error::Peer(PeerError::UnexpectedStream));
         }
         sent.begun = true;
-        // A stream's next reply names this one, not the request.
-        sent.request_id = header.request_id;
+        sent.last_reply_id = more.then_some(header.request_id);
         let (owner, cancelled) = (sent.owner, sent.cancelled);
         if cancelled {
             sent.discarded += 1;
@@ -263,6 +272,17 @@ impl ClientConnection {
                 Ok(Some(Event::Answer(Answer { token, response: Response::Reply(reply), last: !more })))
             }
         }
+    }
+
+    /// Whose reply this is. Within a stream, some servers name the reply before and others the request each time. A stream
+    /// that is under way comes first: until it ends, most servers answer nothing else.
+    fn position_of(&self, response_to: i32) -> Option<usize> {
+        let in_stream = |sent: &Sent| match sent.last_reply_id {
+            Some(last) => last == response_to || sent.request_id == response_to,
+            None => false,
+        };
+        let of_request = || self.sent.iter().position(|sent| sent.request_id == response_to);
+        self.sent.iter().position(in_stream).or_else(of_request)
     }
 
     fn remember_orphan(&mut self, reply: &Reply) {

@@ -64,7 +64,7 @@ pub use write::{ArrayWriter, ToBson, Writer};
 macro_rules! doc {
     ($($body:tt)*) => {{
         #[allow(unused_mut)]
-        let mut document = $crate::bson::Document::new();
+        let mut document = $crate::bson::Document::with_capacity(128);
         {
             #[allow(unused_mut, unused_variables)]
             let mut writer = document.writer();

@@ -400,6 +400,26 @@ fn a_stream_goes_to_its_caller_and_a_cancelled_one_to_nobody() {
 }
 
 #[test]
+fn a_stream_may_name_its_request_each_time() {
+    let mut pair = Pair::ready(Config::default());
+    pair.submit(1, command(1).expecting(Expects::Stream));
+    pair.submit(2, command(2));
+    pair.serve(&mut |_| None);
+    let ids: Vec<_> = pair.requests[1..].iter().map(|request| request.request_id).collect();
+    for (flags, response_to, number) in [
+        (MsgFlags::MORE_TO_COME, ids[0], 1),
+        (MsgFlags::MORE_TO_COME, ids[0], 2),
+        (MsgFlags::NONE, ids[0], 3),
+        (MsgFlags::NONE, ids[1], 4),
+    ] {
+        let message = Message::Msg(OpMsg::new(flags, doc! { "n": number, "ok": 1 }.as_doc()));
+        encode(&message, 50 + number, response_to, &mut pair.to_client);
+    }
+    pair.serve(&mut |_| None);
+    assert_eq!(pair.answers(), [(1, Some(1)), (1, Some(2)), (1, Some(3)), (2, Some(4))]);
+}
+
+#[test]
 fn cancelled_commands_shift_nobody_and_leave_no_cursor_behind() {
     let mut pair = Pair::ready(Config::default());
     for number in 0..100 {
@@ -537,4 +557,95 @@ fn a_server_pauses_for_those_who_do_not_read() {
     server.poll_transmit(NOW, &mut out);
     assert!(Frame::new(out.take_all()).is_ok());
     assert!(server.poll_event(NOW, &mut input).unwrap().is_some());
+}
+
+/// Callers who submit, cancel and wait at random, a server that answers in any order: everybody gets their own answer, and
+/// each once.
+#[test]
+fn answers_pair_up_whatever_callers_do() {
+    for seed in 0..200 {
+        let mut rng = Seed::from_u64(seed).rng();
+        let mut pair = Pair::ready(Config::default());
+        pair.cut = 1 + rng.below(200) as usize;
+        let (mut next, mut open, mut waiting) = (0u64, Vec::new(), Vec::new());
+        for _ in 0..100 {
+            match rng.below(4) {
+                0 | 1 => {
+                    pair.submit(next, command(next as i64));
+                    open.push(next);
+                    next += 1;
+                }
+                2 if !open.is_empty() => {
+                    let cancelled = open.swap_remove(rng.below(open.len() as u64) as usize);
+                    pair.client.cancel(Token(cancelled));
+                }
+                _ => {
+                    pair.serve(&mut |_| None);
+                    waiting.extend(pair.requests.drain(..).filter(|request| echo(request).is_some()));
+                    for _ in 0..rng.below(waiting.len() as u64 + 1) {
+                        let request = waiting.swap_remove(rng.below(waiting.len() as u64) as usize);
+                        pair.server.reply(request.handle.unwrap(), echo(&request).unwrap().into()).unwrap();
+                    }
+                    pair.serve(&mut |_| None);
+                }
+            }
+            for (token, n) in pair.answers() {
+                let place = open.iter().position(|open| *open == token).expect("an answer to nobody");
+                open.swap_remove(place);
+                assert_eq!(n, Some(token as i64), "seed {seed}");
+            }
+            waiting.extend(pair.requests.drain(..).filter(|request| echo(request).is_some()));
+        }
+        for request in waiting {
+            pair.server.reply(request.handle.unwrap(), echo(&request).unwrap().into()).unwrap();
+        }
+        pair.serve(&mut echo);
+        let mut answered: Vec<_> = pair.answers().into_iter().map(|(token, _)| token).collect();
+        answered.sort_unstable();
+        open.sort_unstable();
+        assert_eq!((answered, pair.client.in_flight()), (open, 0), "seed {seed}");
+    }
+}
+
+/// A server's bytes with some of them changed: an error or an answer, never a panic, and an end.
+#[test]
+fn changed_bytes_never_panic() {
+    for seed in 0..200 {
+        let mut rng = Seed::from_u64(seed).rng();
+        let credential = Some(Credential::new("user", "pencil"));
+        let mut pair = Pair::new(Config { credential, ..Config::default() });
+        let mut scram = Scram {
+            hash: ScramHash::Sha256,
+            speculative: true,
+            empty_exchange: false,
+            conversation: None,
+            step: 0,
+        };
+        pair.submit(1, command(1).expecting(Expects::Stream));
+        for _ in 0..6 {
+            let mut out = SendBuf::new();
+            pair.client.poll_transmit(NOW, &mut out);
+            pair.to_server.extend_from_slice(&out.take_all());
+            while let Ok(Some(request)) = pair.server.poll_event(NOW, &mut pair.to_server) {
+                if let (Some(handle), Some(document)) = (request.handle, scram.answer(&request)) {
+                    pair.server.reply(handle, document.into()).unwrap();
+                }
+            }
+            pair.server.poll_transmit(NOW, &mut out);
+            let mut bytes = out.take_all().to_vec();
+            if !bytes.is_empty() && rng.chance(1, 2) {
+                let at = rng.below(bytes.len() as u64) as usize;
+                bytes[at] = rng.u16() as u8;
+            }
+            pair.to_client.extend_from_slice(&bytes);
+            for _ in 0..10 {
+                if !matches!(pair.client.poll_event(NOW, &mut pair.to_client), Ok(Some(_))) {
+                    break;
+                }
+            }
+        }
+        pair.client.handle_eof(NOW);
+        while let Ok(Some(_)) = pair.client.poll_event(NOW, &mut pair.to_client) {}
+        assert!(pair.client.interest().is_closed(), "seed {seed}");
+    }
 }

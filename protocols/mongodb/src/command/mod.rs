@@ -15,7 +15,7 @@ use crate::cursor::{Cursor, CursorOptions};
 use crate::doc;
 use crate::request::Command;
 
-/// Documents passed through stages. The reply opens a [`cursor`]: see [`cursor_of`].
+/// Documents passed through stages. The reply opens a cursor: see [`cursor_of`].
 pub fn aggregate<'d>(
     database: &str,
     collection: &str,

@@ -9,6 +9,12 @@ use super::read::Fields;
 use super::{Frame, HEADER_LEN, Header, OpCode};
 use crate::error::{DecodeError, Reason};
 
+/// The decoder reserves its whole window at the first byte. RFC 8878 §3.1.1.1.2 recommends that decoders take 8 MiB and
+/// encoders ask for no more; a frame of one segment has a window of
+/// the announced size, which was checked.
+#[cfg(feature = "zstd")]
+const MAX_ZSTD_WINDOW: u64 = 8 << 20;
+
 /// How the body of a message is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compressor {
@@ -123,7 +129,9 @@ impl Compressor {
             Self::Zlib => read_exactly(flate2::read::ZlibDecoder::new(data), size, out)?,
             #[cfg(feature = "zstd")]
             Self::Zstd => {
-                let decoder = ruzstd::decoding::StreamingDecoder::new(data).ok()?;
+                let mut decoder = ruzstd::decoding::FrameDecoder::new();
+                decoder.set_max_window_size(MAX_ZSTD_WINDOW.max(size as u64));
+                let decoder = ruzstd::decoding::StreamingDecoder::new_with_decoder(data, decoder).ok()?;
                 read_exactly(decoder, size, out)?;
             }
             #[allow(unreachable_patterns, reason = "which are left depends on the features")]

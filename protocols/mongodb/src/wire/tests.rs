@@ -217,6 +217,21 @@ fn every_compressor_comes_back_and_bombs_do_not() {
     assert_eq!(unknown.decompress(plain.header(), MAX).unwrap_err().reason, Reason::UnknownCompressor(9));
 }
 
+#[cfg(feature = "zstd")]
+#[test]
+fn a_zstd_window_is_bounded() {
+    // RFC 8878 §3.1.1: magic number, descriptor, window of 2^(10 + n), and one empty block.
+    let empty = |window_log: u8| OpCompressed {
+        original: OpCode::MSG,
+        uncompressed_size: 0,
+        compressor_id: Compressor::Zstd.id(),
+        data: vec![0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3, 1, 0, 0].into(),
+    };
+    let header = Header { message_length: 0, request_id: 1, response_to: 0, op_code: OpCode::COMPRESSED };
+    assert!(empty(23).decompress(header, MAX).is_ok());
+    assert_eq!(empty(24).decompress(header, MAX).unwrap_err().reason, Reason::BadCompression);
+}
+
 #[test]
 fn legacy_counts_must_agree() {
     let mut reply = OpReply::of_command(raw(doc! { "ok": 1 }));

@@ -4,6 +4,7 @@
 
 mod auth;
 mod bson;
+mod replay;
 mod uri;
 mod wire;
 
@@ -19,6 +20,8 @@ fn main() {
         ("bson_corpus", "vectors/mongodb/bson-corpus/bson-corpus", bson::corpus),
         ("bson_binary_vector", "vectors/mongodb/bson-corpus/bson-binary-vector", bson::binary_vector),
         ("captures", "captures/mongodb", wire::captures),
+        ("captures_replayed", "captures/mongodb", replay::captures),
+        ("captures_cut", "captures/mongodb", wire::captures_cut),
         ("connection_string", "vectors/mongodb/driver-specs/connection-string", uri::strings),
         ("uri_options", "vectors/mongodb/driver-specs/uri-options", uri::strings),
         ("srv_discovery", "vectors/mongodb/driver-specs/initial-dns-seedlist-discovery", uri::srv_strings),

@@ -1,11 +1,13 @@
 //! Recorded messages: each decodes, and re-encodes to the same bytes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
+use glowplug_core::{Instant, Rng, Seed, SendBuf, StreamProtocol};
 use glowplug_mongodb::bson::DEFAULT_MAX_DEPTH;
 use glowplug_mongodb::wire::{Compressor, Decoder, Frame, Message, encode};
-use glowplug_mongodb::{DecodeError, Reason};
+use glowplug_mongodb::{DecodeError, Error, Limits, Reason, Request, ServerConnection, doc};
 use libtest_mimic::Failed;
 
 use crate::{hex, json_files, verdict};
@@ -75,6 +77,95 @@ pub(crate) fn captures(folder: &Path) -> Result<(), Failed> {
         }
     }
     verdict(&failures, cases, 1000)
+}
+
+/// The recorded messages of one end of one connection, one behind the other, and how many there are.
+fn streams(json: &serde_json::Value) -> BTreeMap<(u64, bool), (Vec<u8>, usize)> {
+    let mut streams: BTreeMap<_, (Vec<u8>, usize)> = BTreeMap::new();
+    for message in json["messages"].as_array().into_iter().flatten() {
+        let key = (message["conn"].as_u64().unwrap_or(0), message["dir"] == "client");
+        let (bytes, count) = streams.entry(key).or_default();
+        bytes.extend(hex(message["hex"].as_str().unwrap()));
+        *count += 1;
+    }
+    streams
+}
+
+/// What a server's machine makes of a client's stream, given in parts: each request, answered at once, and each answer's
+/// length; or the error that ends it.
+fn serve<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (Vec<Request>, usize, Option<Error>) {
+    let (mut server, mut input, mut out) =
+        (ServerConnection::new(Limits::default()), BytesMut::new(), SendBuf::new());
+    let (mut requests, mut sent) = (Vec::new(), 0);
+    for part in parts {
+        input.extend_from_slice(part);
+        loop {
+            match server.poll_event(Instant::ZERO, &mut input) {
+                Ok(Some(request)) => {
+                    if let Some(handle) = request.handle {
+                        server.reply(handle, doc! { "ok": 1 }.into()).unwrap();
+                    }
+                    requests.push(request);
+                }
+                Ok(None) => break,
+                Err(error) => return (requests, sent, Some(error)),
+            }
+            server.poll_transmit(Instant::ZERO, &mut out);
+            sent += out.take_all().len();
+        }
+    }
+    (requests, sent, None)
+}
+
+/// Every cut of a stream up to 4 KiB, and 20 seeded ones of longer ones, make no difference. Streams above 256 KiB are cut
+/// three times only: they are long, not odd.
+fn cuts(len: usize, rng: &mut Rng) -> Vec<usize> {
+    let seeded = match len {
+        0..=4096 => return (0..=len).collect(),
+        4097..=262_144 => 20,
+        _ => 3,
+    };
+    (0..seeded).map(|_| rng.below(len as u64) as usize).collect()
+}
+
+pub(crate) fn captures_cut(folder: &Path) -> Result<(), Failed> {
+    let (mut failures, mut cases, mut rng) = (Vec::new(), 0, Seed::from_u64(1).rng());
+    for (file, json) in json_files(folder)? {
+        for ((connection, is_client), (bytes, count)) in streams(&json) {
+            cases += 1;
+            let whole = serve(core::iter::once(bytes.as_slice()));
+            for cut in cuts(bytes.len(), &mut rng) {
+                let parts = [&bytes[..cut], &bytes[cut..]];
+                let same = if is_client {
+                    serve(parts.into_iter()) == whole
+                } else {
+                    let (mut decoder, mut input, mut seen) =
+                        (Decoder::new(MAX_MESSAGE_LEN), BytesMut::new(), 0);
+                    for part in parts {
+                        input.extend_from_slice(part);
+                        while decoder.decode(&mut input)?.is_some() {
+                            seen += 1;
+                        }
+                    }
+                    seen == count && input.is_empty()
+                };
+                if !same {
+                    failures.push(format!("{file}, connection {connection}, cut at {cut}"));
+                    break;
+                }
+            }
+            // Unless a frame is wrong on purpose, every request comes out.
+            let wrong = file.contains("raw-op-msg") || file.ends_with("raw-checksum");
+            if is_client && !wrong && (whole.0.len(), &whole.2) != (count, &None) {
+                failures.push(format!(
+                    "{file}, connection {connection}: {} of {count}, {:?}",
+                    whole.0.len(),
+                    whole.2
+                ));
+            }
+        }
+    }
+    verdict(&failures, cases, 100)
 }
 
 /// Lines of an offset, bytes and a text column.
