@@ -19,6 +19,9 @@ pub(super) struct Leg {
     /// The name at the end of the aliases so far.
     pub(super) at: Name,
     pub(super) chain: Vec<Record>,
+    /// How long the aliases so far hold, and whether they are out of date.
+    valid_for: Duration,
+    freshness: Freshness,
     pub(super) flight: Option<u64>,
     pub(super) done: bool,
 }
@@ -139,6 +142,8 @@ impl Resolver {
             rtype: *rtype,
             at: name.clone(),
             chain: Vec::new(),
+            valid_for: Duration::MAX,
+            freshness: Freshness::Fresh,
             flight: None,
             done: false,
         };
@@ -158,6 +163,11 @@ impl Resolver {
         let Some(lookup) = self.lookups.get_mut(&token) else { return };
         let Some(leg) = lookup.legs.get_mut(index).filter(|leg| !leg.done) else { return };
         leg.flight = None;
+        // The whole is as good as its weakest part.
+        leg.valid_for = leg.valid_for.min(left);
+        if freshness != Freshness::Fresh {
+            leg.freshness = freshness;
+        }
         if !finding.complete {
             if leg.chain.len() + finding.chain.len() > MAX_CHAIN {
                 return self.leg_failed(token, index, LookupError::AliasLoop);
@@ -173,7 +183,7 @@ impl Resolver {
         let chain = core::mem::take(&mut leg.chain);
         leg.done = true;
         lookup.found = true;
-        let answer = finding.answer(leg.rtype, chain, source, left, freshness);
+        let answer = finding.answer(leg.rtype, chain, source, leg.valid_for, leg.freshness);
         self.events.push_back(Event::Answer(token, answer));
         self.leg_done(token);
     }
