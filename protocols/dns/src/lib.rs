@@ -7,6 +7,27 @@
 //! - [`ServerConnection`] and [`Incoming`] are the server's half; [`Zone`] answers from a zone file.
 //! - [`text`] reads and writes the presentation format: names, record data, zone files.
 //!
+//! # Limits
+//!
+//! | What | Limit | Where |
+//! |---|---|---|
+//! | a name | 255 bytes, put together from at most 128 pieces | RFC 1035, fixed |
+//! | names that compression remembers | 128 suffixes | fixed |
+//! | queries on one UDP socket | 1024 | [`UdpConfig::max_in_flight`] |
+//! | times a query is sent again | 4 | [`UdpConfig::max_retransmits`] |
+//! | queries on one connection | 256 | [`ClientConfig::max_in_flight`] |
+//! | a client's query on a connection | 10 s | [`ClientConfig::response_timeout`] |
+//! | a client's idle connection | 10 s, 2 min if the server says so | [`ClientConfig::idle_timeout`], `max_idle_timeout` |
+//! | a server's queries of one connection | 64 | [`ServerConfig::max_in_flight`] |
+//! | a server's responses that wait to be sent | 256 KiB | [`ServerConfig::max_queued`] |
+//! | a server's idle connection | 10 s | [`ServerConfig::idle_timeout`] |
+//! | a datagram that a server sends | 1232 bytes | [`ResponseConfig::udp_payload_size`] |
+//! | lookups at once | 10,000 | [`resolver::ResolverConfig::max_lookups`] |
+//! | a whole lookup | 15 s | [`resolver::ResolverConfig::lookup_timeout`] |
+//! | answers in the cache | 4096 | [`resolver::ResolverConfig::cache_entries`] |
+//! | aliases in a row | 16 | fixed |
+//! | an entry of a zone file | 256 KiB | [`text::ZoneConfig::max_entry_len`] |
+//!
 //! The crate is `no_std` and needs `alloc`.
 #![no_std]
 

@@ -254,6 +254,11 @@ impl Finding {
         })
     }
 
+    /// What it means that there are no records.
+    pub(super) fn absence(&self) -> LookupError {
+        if self.rcode == Rcode::NXDOMAIN { LookupError::NoSuchName } else { LookupError::NoRecords }
+    }
+
     /// This as an answer at the end of `chain`.
     pub(super) fn answer(
         &self,

@@ -91,12 +91,18 @@ impl Flight {
         self.pass <= config.attempts && !self.order.is_empty()
     }
 
-    pub(super) fn query(&self, server: SocketAddr, servers: &mut Servers, config: &ResolverConfig) -> Query {
+    pub(super) fn query(
+        &self,
+        now: Instant,
+        server: SocketAddr,
+        servers: &mut Servers,
+        config: &ResolverConfig,
+    ) -> Query {
         let mut query = Query::new(self.name.clone(), self.rtype);
         // RFC 6840 section 5.7: AD in a query says that the flag in the answer is understood.
         query.flags = Flags::default().with_recursion_desired(true).with_authentic_data(true);
         let known = servers.get(server);
-        query.edns = (self.edns && known.as_ref().is_none_or(|server| server.edns)).then(|| {
+        query.edns = (self.edns && known.as_ref().is_none_or(|server| server.knows_edns(now))).then(|| {
             let mut edns = Edns {
                 udp_payload_size: config.udp_payload_size,
                 dnssec_ok: config.dnssec_ok,
@@ -104,6 +110,10 @@ impl Flight {
             };
             if let Some(server) = known.filter(|_| config.cookies && self.channel == Channel::Udp) {
                 edns.options.push(EdnsOption::Cookie(server.cookie()));
+            }
+            if self.channel == Channel::Tcp {
+                // RFC 7828 section 3.2.1: asks how long the connection may idle.
+                edns.options.push(EdnsOption::Keepalive(None));
             }
             edns
         });
@@ -113,6 +123,7 @@ impl Flight {
     /// Reads a reply to this flight's question.
     pub(super) fn read(
         &mut self,
+        now: Instant,
         reply: &Reply,
         server: SocketAddr,
         servers: &mut Servers,
@@ -132,7 +143,7 @@ impl Flight {
         {
             server.set_server_cookie(cookie);
         }
-        let edns_known = servers.get(server).is_none_or(|server| server.edns);
+        let edns_known = servers.get(server).is_none_or(|server| server.knows_edns(now));
         match rcode {
             Rcode::NOERROR | Rcode::NXDOMAIN => {
                 match Finding::read(view, rcode, &self.name, self.rtype, config) {
@@ -146,7 +157,7 @@ impl Flight {
                 if opt.is_none()
                     && let Some(server) = servers.get(server)
                 {
-                    server.edns = false;
+                    server.spare_edns(now);
                 }
                 Step::Again
             }

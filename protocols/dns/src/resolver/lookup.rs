@@ -8,8 +8,9 @@ use core::time::Duration;
 use glowplug_core::{Instant, Token};
 
 use super::answer::{self, Event, Finding, Freshness, LookupError, MAX_CHAIN, Source};
+use super::cache::Hit;
 use super::{Resolver, Timer, candidate_names};
-use crate::wire::{Name, NameError, Rcode, Rdata, Record, RecordType};
+use crate::wire::{Name, NameError, Rdata, Record, RecordType};
 
 /// One type of a lookup.
 #[derive(Debug)]
@@ -18,6 +19,9 @@ pub(super) struct Leg {
     /// The name at the end of the aliases so far.
     pub(super) at: Name,
     pub(super) chain: Vec<Record>,
+    /// How long the aliases so far hold, and whether they are out of date.
+    valid_for: Duration,
+    freshness: Freshness,
     pub(super) flight: Option<u64>,
     pub(super) done: bool,
 }
@@ -77,6 +81,17 @@ impl Resolver {
             let families = [rtype == RecordType::A, rtype == RecordType::AAAA];
             return self.local_addresses(token, &name, LOCALHOST, families, Source::Local);
         }
+        // What is known needs none of the rest.
+        if let Some(Hit::Fresh(finding, left)) = self.cache.get(now, &name, rtype)
+            && finding.complete
+        {
+            if finding.records.is_empty() {
+                return self.events.push_back(Event::Done(token, Err(finding.absence())));
+            }
+            let answer = finding.answer(rtype, Vec::new(), Source::Cache, left, Freshness::Fresh);
+            self.events.push_back(Event::Answer(token, answer));
+            return self.events.push_back(Event::Done(token, Ok(())));
+        }
         self.begin(now, token, alloc::vec![rtype], VecDeque::from([name]));
     }
 
@@ -127,6 +142,8 @@ impl Resolver {
             rtype: *rtype,
             at: name.clone(),
             chain: Vec::new(),
+            valid_for: Duration::MAX,
+            freshness: Freshness::Fresh,
             flight: None,
             done: false,
         };
@@ -146,6 +163,11 @@ impl Resolver {
         let Some(lookup) = self.lookups.get_mut(&token) else { return };
         let Some(leg) = lookup.legs.get_mut(index).filter(|leg| !leg.done) else { return };
         leg.flight = None;
+        // The whole is as good as its weakest part.
+        leg.valid_for = leg.valid_for.min(left);
+        if freshness != Freshness::Fresh {
+            leg.freshness = freshness;
+        }
         if !finding.complete {
             if leg.chain.len() + finding.chain.len() > MAX_CHAIN {
                 return self.leg_failed(token, index, LookupError::AliasLoop);
@@ -156,14 +178,12 @@ impl Resolver {
             return;
         }
         if finding.records.is_empty() {
-            let nothing = finding.rcode == Rcode::NXDOMAIN;
-            let failure = if nothing { LookupError::NoSuchName } else { LookupError::NoRecords };
-            return self.leg_failed(token, index, failure);
+            return self.leg_failed(token, index, finding.absence());
         }
         let chain = core::mem::take(&mut leg.chain);
         leg.done = true;
         lookup.found = true;
-        let answer = finding.answer(leg.rtype, chain, source, left, freshness);
+        let answer = finding.answer(leg.rtype, chain, source, leg.valid_for, leg.freshness);
         self.events.push_back(Event::Answer(token, answer));
         self.leg_done(token);
     }
@@ -234,5 +254,9 @@ const LOCALHOST: &[IpAddr] = &[IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4A
 
 /// RFC 6761 section 6.3: `localhost` and everything below it never leaves the machine.
 fn is_localhost(name: &Name) -> bool {
-    name.labels().last().is_some_and(|label| label.eq_ignore_ascii_case(b"localhost"))
+    const END: &[u8] = b"\x09localhost\0";
+    let wire = name.as_wire();
+    // The bytes alone could lie within a label.
+    let ends = wire.len() >= END.len() && wire[wire.len() - END.len()..].eq_ignore_ascii_case(END);
+    ends && name.labels().last().is_some_and(|label| label.eq_ignore_ascii_case(b"localhost"))
 }

@@ -138,7 +138,7 @@ impl Resolver {
         self.lookups.len()
     }
 
-    /// Begins a lookup. It ends with one [`Event::Done`], within the configured time.
+    /// Begins a lookup. It ends with one [`Event::Done`], within the configured time. Two lookups at once never share a token.
     pub fn submit(
         &mut self,
         now: Instant,
@@ -244,8 +244,20 @@ impl Resolver {
         };
         leg_of(&mut self.lookups, token, index, |leg| leg.flight = Some(id));
         if !fresh {
-            if let Some(flight) = self.flights.get_mut(&id) {
-                flight.waiters.push((token, index));
+            let Some(flight) = self.flights.get_mut(&id) else { return };
+            match flight.stale.clone().filter(|_| flight.stale_at.is_some_and(|at| at <= now)) {
+                // Those before this one have waited for long enough.
+                Some((finding, expired)) => {
+                    self.found(
+                        token,
+                        index,
+                        &finding,
+                        Source::Cache,
+                        STALE_TTL,
+                        Freshness::Stale(now - expired),
+                    );
+                }
+                None => flight.waiters.push((token, index)),
             }
             return;
         }
@@ -287,7 +299,7 @@ impl Resolver {
             .get(server)
             .map_or(self.config.timeout, |server| server.time_limit(&self.config, flight.pass));
         let deadline = now + limit;
-        let query = flight.query(server, &mut self.servers, &self.config);
+        let query = flight.query(now, server, &mut self.servers, &self.config);
         if !probe {
             flight.exchange = Some(token);
         }
@@ -316,7 +328,7 @@ impl Resolver {
         flight.exchange = None;
         let step = match result {
             Ok(reply) => {
-                let step = flight.read(&reply, server, &mut self.servers, &self.config);
+                let step = flight.read(now, &reply, server, &mut self.servers, &self.config);
                 if matches!(step, Step::Found(_)) {
                     self.servers.succeeded(server, reply.round_trip);
                 } else if matches!(&step, Step::Next(LookupError::Refused(_) | LookupError::Malformed(_))) {

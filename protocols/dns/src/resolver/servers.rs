@@ -19,6 +19,9 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(600);
 /// In the first pass a server that nothing is known of has at most so long.
 const UNKNOWN_TIMEOUT: Duration = Duration::from_millis(1500);
 
+/// How long a server that does not know EDNS is spared it.
+const PLAIN_FOR: Duration = Duration::from_secs(15 * 60);
+
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) address: SocketAddr,
@@ -26,8 +29,8 @@ pub(super) struct Server {
     round_trip: Option<Duration>,
     failures: u32,
     down_until: Instant,
-    /// False once the server has shown that it does not know EDNS.
-    pub(super) edns: bool,
+    /// Until then the server is spared EDNS, since it has shown that it does not know it.
+    plain_until: Instant,
     own_cookie: [u8; 8],
     given_cookie: Bytes,
 }
@@ -41,10 +44,20 @@ impl Server {
             round_trip: None,
             failures: 0,
             down_until: Instant::ZERO,
-            edns: true,
+            plain_until: Instant::ZERO,
             own_cookie,
             given_cookie: Bytes::new(),
         }
+    }
+
+    /// True unless the server has shown not long ago that it does not know EDNS.
+    pub(super) fn knows_edns(&self, now: Instant) -> bool {
+        now >= self.plain_until
+    }
+
+    /// The server does not know EDNS. It may learn, and the message may have been forged: this is believed for a while.
+    pub(super) fn spare_edns(&mut self, now: Instant) {
+        self.plain_until = now + PLAIN_FOR;
     }
 
     pub(super) fn cookie(&self) -> Cookie {

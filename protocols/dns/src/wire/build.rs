@@ -40,7 +40,25 @@ pub struct MessageBuilder<'b> {
     section: usize,
     /// Places of suffixes, 0 for none (there is a header), beside some bits of their hash.
     table: [(u16, u16); TABLE],
+    /// The two names written last: records mostly come in sets of one owner.
+    recent: [Recent; 2],
+    newest: usize,
 }
+
+/// A name that was written a moment ago, in full; none if its length is 0.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    place: u16,
+    len: u8,
+    wire: [u8; RECENT],
+}
+
+impl Recent {
+    const NONE: Self = Self { place: 0, len: 0, wire: [0; RECENT] };
+}
+
+/// The longest name that is kept as recent.
+const RECENT: usize = 61;
 
 /// Why an entry was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +94,8 @@ impl<'b> MessageBuilder<'b> {
             header: Header { id, flags, counts: [0; 4] },
             section: 0,
             table: [(0, 0); TABLE],
+            recent: [Recent::NONE; 2],
+            newest: 0,
         }
     }
 
@@ -173,6 +193,11 @@ impl<'b> MessageBuilder<'b> {
                     *slot = (0, 0);
                 }
             }
+            for recent in &mut self.recent {
+                if usize::from(recent.place) >= end {
+                    *recent = Recent::NONE;
+                }
+            }
             return Err(NoRoom::Full);
         }
         self.section = section;
@@ -224,6 +249,13 @@ impl<'b> MessageBuilder<'b> {
                 name.flatten(&mut buffer)
             }
         };
+        for index in [self.newest, 1 - self.newest] {
+            let recent = &self.recent[index];
+            if usize::from(recent.len) == wire.len() && recent.wire.starts_with(wire) {
+                self.newest = index;
+                return Some(0xc000 | recent.place);
+            }
+        }
         let mut starts = [0; 128];
         let starts = label_starts(wire, &mut starts);
         let base = self.len();
@@ -249,6 +281,15 @@ impl<'b> MessageBuilder<'b> {
         }
         if literal > 0 {
             self.out.extend_from_slice(&wire[..literal]);
+        }
+        // The name now stands at `base`, or where all of it was found.
+        let place = if literal > 0 { base } else { usize::from(known.unwrap_or_default()) };
+        if place > 0 && place <= MAX_TARGET && wire.len() > 1 && wire.len() <= RECENT {
+            self.newest = 1 - self.newest;
+            let recent = &mut self.recent[self.newest];
+            recent.place = place as u16;
+            recent.len = wire.len() as u8;
+            recent.wire[..wire.len()].copy_from_slice(wire);
         }
         known.map(|target| 0xc000 | target)
     }
@@ -297,7 +338,7 @@ impl<'b> MessageBuilder<'b> {
 /// Where in the table a suffix may be.
 fn slots(hash: u64) -> impl Iterator<Item = usize> {
     let first = (hash >> 32) as usize;
-    (0..PROBES).map(move |probe| (first + probe) % TABLE)
+    (first..first + PROBES).map(|slot| slot % TABLE)
 }
 
 /// Adds the label at the front of `tail`, length byte and all, to the hash of what follows it. Setting one bit makes it

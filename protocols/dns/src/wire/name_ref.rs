@@ -207,11 +207,21 @@ impl Eq for NameRef<'_> {}
 
 impl Hash for NameRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let mut buffer = [0; MAX_NAME_LEN];
-        let len = self.flatten(&mut buffer).len();
-        let name = &mut buffer[..len];
-        name.make_ascii_lowercase();
-        state.write(name);
+        match self.as_plain() {
+            Some(plain) => hash_plain(plain, state),
+            None => hash_plain(self.flatten(&mut [0; MAX_NAME_LEN]), state),
+        }
+    }
+}
+
+/// Hashes an uncompressed name without its case, a block at a time.
+fn hash_plain<H: Hasher>(name: &[u8], state: &mut H) {
+    for part in name.chunks(32) {
+        let mut block = [0; 32];
+        let block = &mut block[..part.len()];
+        block.copy_from_slice(part);
+        block.make_ascii_lowercase();
+        state.write(block);
     }
 }
 
