@@ -355,6 +355,11 @@ impl StreamProtocol for ClientConnection {
                     self.state = State::Ready;
                     return Ok(Some(Event::Connected { protocol: Protocol::Resp2, server: None }));
                 }
+                State::Ready if input.is_empty() && !self.eof && !self.closing => {
+                    // The usual end of a turn, not worth the decoder's look.
+                    self.seen = 0;
+                    return Ok(None);
+                }
                 State::Handshake(_) | State::Ready => {}
             }
             let reply = match self.decoder.decode(input) {
