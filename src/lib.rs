@@ -26,3 +26,8 @@ pub use glowplug_sim as sim;
 pub use glowplug_smol as smol;
 #[cfg(feature = "tokio")]
 pub use glowplug_tokio as tokio;
+
+/// What the README shows, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
