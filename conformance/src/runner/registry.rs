@@ -17,8 +17,8 @@ use crate::laws::datagram::{DatagramLaw, DatagramSubject};
 use crate::laws::stream::{StreamLaw, StreamSubject};
 use crate::plan::Plan;
 use crate::reference::{line, tally};
-#[cfg(feature = "redis")]
-use crate::subjects::redis;
+#[cfg(any(feature = "http", feature = "redis", feature = "riak", feature = "udp"))]
+use crate::subjects;
 
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,13 +120,25 @@ impl Registry {
         let mut registry = Self::new();
         registry.stream("line-echo", line::subject);
         registry.datagram("tally", tally::subject);
+        #[cfg(feature = "http")]
+        {
+            registry.stream("http-server", subjects::http::server);
+            registry.stream("http-client", subjects::http::client);
+        }
         #[cfg(feature = "redis")]
         {
-            registry.stream("redis-handshake", redis::handshake);
-            registry.stream("redis-client", redis::client);
-            registry.stream("redis-server", redis::server);
-            registry.stream("redis-memory", redis::memory);
+            registry.stream("redis-handshake", subjects::redis::handshake);
+            registry.stream("redis-client", subjects::redis::client);
+            registry.stream("redis-server", subjects::redis::server);
+            registry.stream("redis-memory", subjects::redis::memory);
         }
+        #[cfg(feature = "riak")]
+        {
+            registry.stream("riak-client", subjects::riak::client);
+            registry.stream("riak-server", subjects::riak::server);
+        }
+        #[cfg(feature = "udp")]
+        registry.datagram("udp-tracker", subjects::udp::tracker);
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
