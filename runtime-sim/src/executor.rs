@@ -29,7 +29,7 @@ impl Ready {
         Self(Mutex::new(Vec::new()))
     }
 
-    fn push(&self, id: u64) {
+    pub(crate) fn push(&self, id: u64) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
     }
 

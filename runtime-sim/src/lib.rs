@@ -2,7 +2,7 @@
 //! happens follows from one seed.
 //!
 //! [`Simulation`] owns the executor, the clock and the network. [`Simulation::host`] adds a machine to it and gives its
-//! [`Sim`], which is a plug like any other: it implements [`Runtime`](glowplug_runtime::Runtime) and
+//! [`Sim`], which is a plug like any other: it implements [`Runtime`] and
 //! [`Spawn`](glowplug_runtime::Spawn), for futures that are not `Send` too. [`Net`] is where a test bends the network:
 //! latency, loss, small windows, partitions, cuts, refusals, names that fail; each of them below
 //! [`Transport`](glowplug_runtime::Transport), where a real network would bend it.
@@ -20,6 +20,30 @@
 //!     host.now() - before
 //! });
 //! assert_eq!(slept, Duration::from_secs(3600));
+//! ```
+//!
+//! Two hosts, and a bad day for the network between them:
+//!
+//! ```
+//! use std::time::Duration;
+//! use glowplug_core::Instant;
+//! use glowplug_sim::{Cut, Link, Simulation, seeds};
+//!
+//! for seed in seeds(3) {
+//!     let mut simulation = Simulation::new(seed).configure(|net| net.default_link(Link::rough()));
+//!     let client = simulation.host("client", [10, 0, 0, 1]);
+//!     let server = simulation.host("server", [10, 0, 0, 2]);
+//!     let net = simulation.net();
+//!     net.cut_after("client", "server", 100, Cut::Reset); // the first connection, after its 100th byte
+//!     net.at(Instant::ZERO + Duration::from_secs(5), |net| net.partition("client", "server"));
+//!     net.at(Instant::ZERO + Duration::from_secs(8), |net| net.heal("client", "server"));
+//!     simulation.run(async {
+//!         // Serve on `server`, call from `client`, and check what must hold whatever happens.
+//!         # let _ = (&client, &server);
+//!     });
+//!     simulation.run_until_idle();
+//!     assert_eq!(simulation.usage().streams, 0, "no connection was left over");
+//! }
 //! ```
 //!
 //! # Time

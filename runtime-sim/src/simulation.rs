@@ -13,6 +13,7 @@ use glowplug_core::Instant;
 
 use crate::agenda::Event;
 use crate::executor::{Executor, TaskWaker};
+use crate::link::chance;
 use crate::net::Net;
 use crate::runtime::Sim;
 use crate::world::Handle;
@@ -32,6 +33,7 @@ pub struct Simulation {
     max_time: Instant,
     max_steps: u64,
     steps: u64,
+    spurious: f64,
 }
 
 /// What of a simulation is in use: equal before and after means that nothing leaked.
@@ -57,7 +59,14 @@ impl Simulation {
     pub fn new(seed: u64) -> Self {
         let world = Handle::new(seed);
         let executor = Executor::new(world.clone());
-        Self { world, executor, max_time: Instant::ZERO + MAX_TIME, max_steps: MAX_STEPS, steps: 0 }
+        Self {
+            world,
+            executor,
+            max_time: Instant::ZERO + MAX_TIME,
+            max_steps: MAX_STEPS,
+            steps: 0,
+            spurious: 0.0,
+        }
     }
 
     /// Sets up the network, in the middle of a chain of calls.
@@ -81,6 +90,14 @@ impl Simulation {
     /// Timers fire up to this much late, by dice, as on a busy machine. Default: 0, to the nanosecond.
     pub fn late_timers(self, slack: Duration) -> Self {
         self.world.with(|world| world.slack = slack);
+        self
+    }
+
+    /// How likely, instead of a task that was woken, one that was not is polled: a future has to bear that. Default: 0.
+    ///
+    /// It can hide a wake-up that was lost, so use it beside runs without.
+    pub fn spurious_polls(mut self, chance: f64) -> Self {
+        self.spurious = chance;
         self
     }
 
@@ -232,7 +249,16 @@ impl Simulation {
             self.max_steps,
             self.tasks()
         );
-        self.world.with(|world| self.world.ready.pick(&mut world.dice.schedule))
+        self.world.with(|world| {
+            let dice = &mut world.dice.schedule;
+            let woken = self.world.ready.pick(dice)?;
+            if !chance(dice, self.spurious) {
+                return Some(woken);
+            }
+            self.world.ready.push(woken);
+            let nth = dice.below(world.board.tasks.len() as u64) as usize;
+            world.board.tasks.keys().nth(nth).copied()
+        })
     }
 
     /// Lets the next thing happen, and perhaps others of the same moment. False when nothing will.

@@ -142,11 +142,12 @@ impl<P: StreamProtocol, S: BlockingStream> Blocking<P, S> {
                     return Err(Some(DriverError::Protocol(error)));
                 }
             }
-            let wrote = self.write_out(now, deadline)?;
+            if self.write_out(now, deadline)? {
+                // The machine may go on with input that it had left for want of room.
+                continue;
+            }
             match self.machine.interest().read {
                 ReadInterest::Want(_) if !self.eof => self.read_in(deadline)?,
-                // The machine may go on now that its output is gone; otherwise nothing will ever happen here again.
-                _ if wrote => {}
                 _ => return Ok(None),
             }
         }

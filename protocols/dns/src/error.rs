@@ -71,3 +71,92 @@ impl fmt::Display for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer broke the rules.
+    Peer(PeerError),
+    /// The peer stopped sending inside a message, or with requests unanswered.
+    UnexpectedEof,
+    /// The peer was silent for longer than the configuration allows.
+    TimedOut,
+}
+
+/// How a peer broke the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// A message that is shorter than a header.
+    MessageTooShort,
+    /// An answer to nothing that was asked, or to another question than the one its id belongs to.
+    UnexpectedAnswer,
+    /// A response where a query should be.
+    NotAQuery,
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MessageTooShort => "a message shorter than a header",
+            Self::UnexpectedAnswer => "an answer to nothing that was asked",
+            Self::NotAQuery => "a response instead of a query",
+        })
+    }
+}
+
+impl core::error::Error for PeerError {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Peer(_) => "the peer broke the protocol",
+            Self::UnexpectedEof => "the connection ended too early",
+            Self::TimedOut => "the peer was silent for too long",
+        })
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Peer(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why one exchange with one server brought no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// No answer came in time.
+    TimedOut,
+    /// The network says that the server is not there, or a connection to it could not be made or broke.
+    Unreachable,
+    /// The answer was the right one by id, source and question, and ill-formed.
+    Malformed(DecodeError),
+    /// The answer was the right one, but the case of its question was not kept: it may be forged. TCP will tell.
+    CaseLost,
+}
+
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "no answer came in time",
+            Self::Unreachable => "the server cannot be reached",
+            Self::Malformed(_) => "the answer is ill-formed",
+            Self::CaseLost => "the answer did not keep the question's case",
+        })
+    }
+}
+
+impl core::error::Error for ExchangeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Malformed(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -10,24 +10,22 @@
 //! is sent and what is received go on side by side; the exchange is over when the answer is. RFC 9112 §6, §9; RFC 9110
 //! §7.8, §9.3.6, §10.1.1, §15.2.
 
+mod receive;
+
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use glowplug_core::{
-    Instant, Interest, LimitExceeded, Progress, ReadInterest, SendBuf, StreamProtocol, WriteInterest,
-};
-use http::{Method, StatusCode};
+use bytes::{Bytes, BytesMut};
+use glowplug_core::{Instant, Interest, Progress, ReadInterest, SendBuf, StreamProtocol, WriteInterest};
+use http::Method;
 
 use crate::Leniency;
 use crate::config::ClientConfig;
-use crate::error::{Error, FinishError, HeadError, Phase, Reason, SendError};
+use crate::error::{Error, FinishError, HeadError, Phase, SendError};
 use crate::event::{BodyLength, ClientEvent, StreamId};
 use crate::outbox::{Outbox, SendBody};
 use crate::timer::Timer;
-use crate::wire::body::{BodyDecoder, Step};
+use crate::wire::body::BodyDecoder;
 use crate::wire::encode::{self, FieldSource};
-use crate::wire::framing::ResponseBody;
-use crate::wire::parse::Rules;
 use crate::wire::scan::SectionScan;
 use crate::wire::target;
 
@@ -159,18 +157,20 @@ impl ClientConnection {
             Recv::Head(_) | Recv::Body(_) | Recv::Discard(..) => return Err(HeadError::Busy),
         }
         let strict = Leniency::default();
-        target::check(method.as_str().as_bytes(), target.as_bytes(), &strict)
-            .map_err(|_| HeadError::Target)?;
+        let fits = target::check(method.as_str().as_bytes(), target.as_bytes(), &strict).is_ok();
+        if !fits || !target::is_visible(target.as_bytes()) {
+            return Err(HeadError::Target);
+        }
         let is_connect = *method == Method::CONNECT;
         if is_connect && body != BodyLength::Empty {
             return Err(HeadError::Body);
         }
         let facts = self.outbox.write(|out| {
             out.reserve(method.as_str().len() + target.len() + 32);
-            out.put_slice(method.as_str().as_bytes());
-            out.put_slice(b" ");
-            out.put_slice(target.as_bytes());
-            out.put_slice(b" HTTP/1.1\r\n");
+            out.extend_from_slice(method.as_str().as_bytes());
+            out.extend_from_slice(b" ");
+            out.extend_from_slice(target.as_bytes());
+            out.extend_from_slice(b" HTTP/1.1\r\n");
             let written = encode::fields(out, fields, false).map_err(HeadError::Field)?;
             if written.hosts != 1 {
                 return Err(HeadError::Host);
@@ -184,7 +184,7 @@ impl ClientConnection {
                 BodyLength::Known(length) => encode::content_length(out, length),
                 BodyLength::Unknown => encode::field(out, b"transfer-encoding", b"chunked"),
             }
-            out.put_slice(b"\r\n");
+            out.extend_from_slice(b"\r\n");
             Ok(written.facts)
         })?;
         self.outbox.body = match body {
@@ -335,197 +335,6 @@ impl ClientConnection {
     /// The whole request was handed over.
     fn is_all_sent(&self) -> bool {
         !self.exchange.sending && self.outbox.is_empty()
-    }
-
-    fn poll_head(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ClientEvent>, Error> {
-        let Recv::Head(scan) = &mut self.recv else { return Ok(None) };
-        match **input {
-            [] if self.eof => return self.fail_now(Error::UnexpectedEof(Phase::Head)),
-            [] => return Ok(None),
-            // An answer to nothing: whatever it is, it must not become the answer to this request.
-            _ if self.progress == Progress::NotSent => {
-                return self.fail_now(Error::peer(0, Reason::UnexpectedData));
-            }
-            [b'H', ..] => {}
-            _ => {
-                self.progress = Progress::AnswerBegun;
-                return self.fail_now(Error::peer(0, Reason::NotHttp));
-            }
-        }
-        self.progress = Progress::AnswerBegun;
-        let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        match rules.take_head(scan, input) {
-            Ok(Some(head)) => match self.begin(now, head) {
-                Ok(event) => Ok(Some(event)),
-                Err(error) => self.fail_now(error),
-            },
-            Ok(None) if self.eof => self.fail_now(Error::UnexpectedEof(Phase::Head)),
-            Ok(None) => Ok(None),
-            Err(error) => self.fail_now(error),
-        }
-    }
-
-    /// A whole head has come.
-    fn begin(&mut self, now: Instant, head: Bytes) -> Result<ClientEvent, Error> {
-        let limits = self.config.limits.get();
-        let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        let (head, mut facts) = rules.response(head)?;
-        let (version, status) = (head.version(), head.status());
-        let stream = StreamId(self.stream);
-
-        let switching = status == StatusCode::SWITCHING_PROTOCOLS;
-        if switching && !self.exchange.upgrade {
-            return Err(Error::peer(0, Reason::UnexpectedUpgrade));
-        }
-        if status.is_informational() && !switching {
-            self.exchange.informational += 1;
-            if self.exchange.informational > limits.max_informational() {
-                let max = u64::from(limits.max_informational());
-                return Err(LimitExceeded::more_than("max_informational", max).into());
-            }
-            if status == StatusCode::CONTINUE {
-                self.go_on();
-            }
-            return Ok(ClientEvent::Informational { stream, head });
-        }
-
-        self.timer.clear();
-        if self.exchange.held {
-            // The answer came instead of `100 Continue`: the body stays here, and only closing ends the request.
-            self.exchange.held = false;
-            self.exchange.sending = false;
-            self.exchange.persist = false;
-            self.outbox.body = SendBody::None;
-        }
-        if switching || self.exchange.is_connect && status.is_success() {
-            self.recv = Recv::Switching;
-            return Ok(ClientEvent::Response { stream, head, body: BodyLength::Empty });
-        }
-        let body = facts.response_body(version, status, !self.exchange.is_head, rules.leniency)?;
-        self.exchange.persist &= facts.persists(version);
-        let (decoder, body) = match body {
-            ResponseBody::Empty => (BodyDecoder::known(0), BodyLength::Empty),
-            ResponseBody::Known(length) if length > limits.max_body_len() => {
-                return Err(LimitExceeded::new("max_body_len", limits.max_body_len(), length).into());
-            }
-            ResponseBody::Known(length) => (BodyDecoder::known(length), BodyLength::Known(length)),
-            ResponseBody::Chunked => (BodyDecoder::chunked(), BodyLength::Unknown),
-            ResponseBody::UntilClose => {
-                self.exchange.persist = false;
-                (BodyDecoder::until_close(), BodyLength::Unknown)
-            }
-        };
-        self.recv = Recv::Body(decoder);
-        self.timer.set(Phase::Body, now, self.config.body_timeout);
-        Ok(ClientEvent::Response { stream, head, body })
-    }
-
-    fn poll_body(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ClientEvent>, Error> {
-        let Recv::Body(decoder) = &mut self.recv else { return Ok(None) };
-        let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        let stream = StreamId(self.stream);
-        match decoder.step(input, self.credit, self.eof, rules, self.config.report_chunk_extensions) {
-            Ok(Step::More) if self.eof => self.fail_now(Error::UnexpectedEof(Phase::Body)),
-            Ok(Step::More | Step::NoCredit) => Ok(None),
-            Ok(Step::Data(data)) => {
-                self.credit -= data.len();
-                if self.credit == 0 {
-                    self.timer.clear();
-                } else {
-                    self.timer.set(Phase::Body, now, self.config.body_timeout);
-                }
-                Ok(Some(ClientEvent::Data { stream, data }))
-            }
-            Ok(Step::Extensions(extensions)) => Ok(Some(ClientEvent::ChunkExtensions { stream, extensions })),
-            Ok(Step::End(trailers)) => {
-                self.end_exchange(now);
-                Ok(Some(ClientEvent::End { stream, trailers }))
-            }
-            Err(error) => self.fail_now(error),
-        }
-    }
-
-    /// Throws the rest of an answer away; true when there is something to go on with.
-    fn poll_discard(&mut self, now: Instant, input: &mut BytesMut) -> bool {
-        let Recv::Discard(decoder, left) = &mut self.recv else { return false };
-        let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        match decoder.step(input, usize::MAX, self.eof, rules, false) {
-            Ok(Step::More | Step::NoCredit) if !self.eof => return false,
-            Ok(Step::Data(data)) if data.len() as u64 <= *left => *left -= data.len() as u64,
-            Ok(Step::Extensions(_)) => {}
-            Ok(Step::End(_)) => self.end_exchange(now),
-            Ok(Step::Data(_) | Step::More | Step::NoCredit) | Err(_) => self.shut(),
-        }
-        true
-    }
-
-    fn poll(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ClientEvent>, Error> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        loop {
-            match self.recv {
-                Recv::Head(_) => return self.poll_head(now, input),
-                Recv::Body(_) => return self.poll_body(now, input),
-                Recv::Discard(..) => {
-                    if !self.poll_discard(now, input) {
-                        return Ok(None);
-                    }
-                }
-                Recv::Switching if self.is_all_sent() => {
-                    self.recv = Recv::Tunnel;
-                    return Ok(Some(ClientEvent::Upgraded { stream: StreamId(self.stream) }));
-                }
-                Recv::Idle if !input.is_empty() => {
-                    return self.fail_now(Error::peer(0, Reason::UnexpectedData));
-                }
-                Recv::Idle if self.eof => {
-                    self.shut();
-                    return Ok(None);
-                }
-                Recv::Idle | Recv::Switching | Recv::Tunnel | Recv::Closed => return Ok(None),
-            }
-        }
-    }
-
-    /// The answer is complete.
-    fn end_exchange(&mut self, now: Instant) {
-        // A server that answers before it has the whole request does not want the rest of it.
-        let goes_on = self.exchange.persist && self.is_all_sent() && !self.closing;
-        if goes_on { self.go_idle(now) } else { self.shut() }
-    }
-
-    fn go_idle(&mut self, now: Instant) {
-        self.recv = Recv::Idle;
-        self.exchange.sending = false;
-        self.exchange.held = false;
-        self.timer.set(Phase::Idle, now, self.config.idle_timeout);
-        if self.closing {
-            self.shut();
-        }
-    }
-
-    /// The body need not wait any more.
-    fn go_on(&mut self) {
-        if self.exchange.held {
-            self.exchange.held = false;
-            self.timer.clear();
-        }
-    }
-
-    /// The connection is over, without an error.
-    fn shut(&mut self) {
-        self.recv = Recv::Closed;
-        self.outbox.clear();
-        self.exchange.sending = false;
-        self.exchange.held = false;
-        self.output_done = true;
-        self.timer.clear();
-    }
-
-    fn fail_now<T>(&mut self, error: Error) -> Result<T, Error> {
-        self.shut();
-        Err(error)
     }
 }
 

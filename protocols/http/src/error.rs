@@ -11,7 +11,8 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     /// Offset of the offending byte, counted from the start of the head, of the chunk-size line or of the trailer
-    /// section in which it stands. Where a field as a whole is wrong, the start of its line.
+    /// section in which it stands. Where a field as a whole is wrong, the start of its line; where the head as a
+    /// whole is, 0.
     pub offset: usize,
     /// What is wrong.
     pub reason: Reason,
@@ -65,6 +66,8 @@ pub enum Reason {
     ChunkExtension,
     /// No line end behind a chunk's data.
     ChunkEnd,
+    /// A trailer that may only stand in a head: it frames or routes the message (RFC 9110 §6.5.1).
+    TrailerForbidden,
     /// A 101 response to a request that asked for no upgrade.
     UnexpectedUpgrade,
     /// The server sent something while no request was waiting for an answer.
@@ -107,6 +110,7 @@ impl fmt::Display for Reason {
             Self::ChunkSize => "invalid chunk size",
             Self::ChunkExtension => "invalid chunk extension",
             Self::ChunkEnd => "no line end behind a chunk",
+            Self::TrailerForbidden => "a field that is no trailer",
             Self::UnexpectedUpgrade => "an upgrade that was not asked for",
             Self::UnexpectedData => "data that no request asked for",
         })

@@ -41,8 +41,8 @@ pub enum BodyLength {
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant, reason = "boxing heads would cost an allocation for each request")]
 pub enum ServerEvent {
-    /// A request has begun. It is answered with `send_head`, and its end is told by [`End`](Self::End), also when
-    /// there is no body.
+    /// A request has begun. It is answered with `send_head`. Its end is told by [`End`](Self::End), also when there is
+    /// no body, unless its answer was complete before.
     Request {
         /// Its name from now on.
         stream: StreamId,

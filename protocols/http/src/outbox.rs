@@ -1,6 +1,6 @@
 //! What waits to be sent, and the frame of the body that is being sent: the same for both halves.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use glowplug_core::SendBuf;
 
 use crate::error::{FinishError, SendError};
@@ -27,12 +27,15 @@ pub(crate) enum SendBody {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     pending: SendBuf,
+    /// Where heads are put together: a plain vector takes small pieces with less ado than a shared buffer, and what is
+    /// wrong can be thrown away.
+    draft: Vec<u8>,
     pub(crate) body: SendBody,
 }
 
 impl Outbox {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { pending: SendBuf::with_room(capacity), body: SendBody::None }
+        Self { pending: SendBuf::with_room(capacity), draft: Vec::new(), body: SendBody::None }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -51,24 +54,13 @@ impl Outbox {
         }
     }
 
-    /// Runs `write` on the buffer; when it fails, what it wrote is taken back.
-    pub(crate) fn write<T, E>(&mut self, write: impl FnOnce(&mut BytesMut) -> Result<T, E>) -> Result<T, E> {
-        let scratch = self.pending.scratch();
-        let before = scratch.len();
-        let written = write(scratch);
-        if written.is_err() {
-            scratch.truncate(before);
-        }
-        written
-    }
-
-    pub(crate) fn put(&mut self, bytes: &[u8]) {
-        self.pending.put_slice(bytes);
-    }
-
-    /// The buffer, to append to.
-    pub(crate) fn scratch(&mut self) -> &mut BytesMut {
-        self.pending.scratch()
+    /// Queues what `write` writes, unless it fails.
+    #[inline]
+    pub(crate) fn write<T, E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Result<T, E> {
+        self.draft.clear();
+        let written = write(&mut self.draft)?;
+        self.pending.put_slice(&self.draft);
+        Ok(written)
     }
 
     pub(crate) fn send_data(&mut self, data: Bytes) -> Result<(), SendError> {
@@ -86,7 +78,9 @@ impl Outbox {
             SendBody::Chunked => {
                 // An empty chunk would be the last one.
                 if !data.is_empty() {
-                    encode::chunk_size_line(self.pending.scratch(), data.len());
+                    self.draft.clear();
+                    encode::chunk_size_line(&mut self.draft, data.len());
+                    self.pending.put_slice(&self.draft);
                     self.pending.push(data);
                     self.pending.put_slice(b"\r\n");
                 }
@@ -169,5 +163,6 @@ impl Outbox {
 
     pub(crate) fn release_memory(&mut self) {
         self.pending.release_memory();
+        self.draft = Vec::new();
     }
 }

@@ -4,6 +4,10 @@ use core::fmt;
 
 use glowplug_core::LimitExceeded;
 
+use crate::auth::ScramError;
+use crate::reply::CommandError;
+use crate::wire::OpCode;
+
 /// Bytes that are not what the format says. Small and `Copy`; the offset counts from the first byte of what was decoded
 /// (a document, or a whole message with its header).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,3 +128,118 @@ impl fmt::Display for EncodeError {
 }
 
 impl std::error::Error for EncodeError {}
+
+/// Why a connection is over. What goes wrong with one command alone is in its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer sent bytes that are no message.
+    Decode(DecodeError),
+    /// The peer sent a message that has no place here.
+    Peer(PeerError),
+    /// The server refused the handshake or the credential.
+    Refused(CommandError),
+    /// The SCRAM conversation failed, on either side.
+    Scram(ScramError),
+    /// We cannot authenticate as configured.
+    Local(LocalError),
+    /// Something did not happen in its time.
+    TimedOut(Phase),
+    /// The peer ended the stream while answers were due.
+    UnexpectedEof,
+    /// The peer sent more than the configuration allows.
+    Limit(LimitExceeded),
+}
+
+/// A message that has no place where it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// A reply to no request that waits for one.
+    UnexpectedReply {
+        /// Which request it names.
+        response_to: i32,
+    },
+    /// Such a message does not come this way.
+    UnexpectedMessage(OpCode),
+    /// More replies are announced to a request that allows only one.
+    UnexpectedStream,
+    /// The server speaks an older protocol than we do (before MongoDB 3.6).
+    TooOld {
+        /// Its `maxWireVersion`.
+        wire_version: i64,
+    },
+    /// A reply of the handshake lacks what it must have.
+    BadHandshake,
+}
+
+/// A configuration that cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LocalError {
+    /// PLAIN sends the password in clear text, and nobody said that this connection is under TLS.
+    PlainWithoutTls,
+}
+
+/// What a connection was waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The handshake, authentication included.
+    Handshake,
+    /// The answer to a keep-alive.
+    KeepAlive,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decode(_) => f.write_str("the peer sent a malformed message"),
+            Self::Peer(error) => error.fmt(f),
+            Self::Refused(_) => f.write_str("the server refused the connection"),
+            Self::Scram(_) => f.write_str("authentication failed"),
+            Self::Local(LocalError::PlainWithoutTls) => f.write_str("PLAIN authentication needs TLS"),
+            Self::TimedOut(Phase::Handshake) => f.write_str("the handshake took too long"),
+            Self::TimedOut(Phase::KeepAlive) => f.write_str("the keep-alive was not answered"),
+            Self::UnexpectedEof => f.write_str("the peer closed the connection while answers were due"),
+            Self::Limit(_) => f.write_str("the peer sent more than allowed"),
+        }
+    }
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnexpectedReply { response_to } => {
+                write!(f, "the peer answered request {response_to}, which waits not")
+            }
+            Self::UnexpectedMessage(code) => write!(f, "the peer sent {code}, which does not come this way"),
+            Self::UnexpectedStream => f.write_str("the peer streams replies to a request that allows one"),
+            Self::TooOld { wire_version } => write!(f, "the server's wire version {wire_version} is too old"),
+            Self::BadHandshake => f.write_str("a reply of the handshake is incomplete"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Decode(error) => Some(error),
+            Self::Refused(error) => Some(error),
+            Self::Scram(error) => Some(error),
+            Self::Limit(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}
+
+impl From<ScramError> for Error {
+    fn from(error: ScramError) -> Self {
+        Self::Scram(error)
+    }
+}

@@ -12,6 +12,7 @@
 //! Requests may be submitted at once: they wait, encoded, until the handshake is done. From then on the machine is a queue
 //! of slots in the order of the wire. Each reply belongs to the slot at the front, whoever has gone away meanwhile.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
@@ -96,8 +97,24 @@ struct Slot {
     /// Where its bytes lie among all that were ever queued.
     start: u64,
     end: u64,
+    /// What few requests have.
+    special: Option<Box<Special>>,
+}
+
+#[derive(Debug)]
+struct Special {
     blocks: Option<Blocks>,
     subscribes: Option<Subscribes>,
+}
+
+impl Slot {
+    fn subscribes(&self) -> Option<Subscribes> {
+        self.special.as_ref()?.subscribes
+    }
+
+    fn blocks(&self) -> Option<Blocks> {
+        self.special.as_ref()?.blocks
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,26 +171,20 @@ impl ClientConnection {
         if self.slots.is_empty() {
             self.quiet_since = self.quiet_since.max(now);
         }
-        let Request { replies, blocks, subscribes, .. } = request;
-        let before = self.queued.len();
-        request.encode(&mut self.queued);
-        let start = self.total_queued;
-        self.total_queued += (self.queued.len() - before) as u64;
+        let (blocks, subscribes) = (request.blocks(), request.subscribes());
         let left = match subscribes {
             Some(Subscribes::Names(names)) => names,
             // Known when its turn comes.
             Some(Subscribes::AllOf(_)) => 1,
-            None => replies,
+            None => request.replies(),
         };
-        self.slots.push_back(Slot {
-            owner,
-            left,
-            begun: false,
-            start,
-            end: self.total_queued,
-            blocks,
-            subscribes,
-        });
+        let special =
+            (blocks.is_some() || subscribes.is_some()).then(|| Box::new(Special { blocks, subscribes }));
+        let before = self.queued.len();
+        request.encode(&mut self.queued);
+        let start = self.total_queued;
+        self.total_queued += (self.queued.len() - before) as u64;
+        self.slots.push_back(Slot { owner, left, begun: false, start, end: self.total_queued, special });
     }
 
     fn fail(&mut self, error: Error) -> Error {
@@ -191,9 +202,18 @@ impl ClientConnection {
         let Some(slot) = self.slots.front_mut() else {
             return Err(Error::Peer(PeerError::UnsolicitedReply));
         };
-        slot.begun = true;
         slot.left -= 1;
-        if slot.subscribes.is_some() {
+        if slot.left == 0 && slot.special.is_none() {
+            // By far the most frequent: one request, one answer.
+            let owner = slot.owner;
+            self.slots.pop_front();
+            return Ok(match owner {
+                Owner::Caller(token) => Some(Event::Answer(Answer { token, response: reply, last: true })),
+                Owner::Nobody | Owner::KeepAlive => None,
+            });
+        }
+        slot.begun = true;
+        if slot.subscribes().is_some() {
             match reply {
                 Reply::Aggregate(_) => {}
                 // One refusal answers the whole command.
@@ -214,7 +234,7 @@ impl ClientConnection {
     /// Tells an answer from a push; takes note of confirmations.
     fn is_answer(&mut self, reply: &Reply) -> Result<bool, Error> {
         let front = self.slots.front_mut();
-        let awaited = front.as_ref().and_then(|slot| slot.subscribes);
+        let awaited = front.as_ref().and_then(|slot| slot.subscribes());
         if self.protocol == Protocol::Resp3 && !reply.is_push() {
             return match awaited {
                 Some(_) => Err(Error::Peer(PeerError::NotAConfirmation)),
@@ -301,7 +321,7 @@ impl ClientConnection {
             (State::Ready, Some(slot)) if slot.owner == Owner::KeepAlive => {
                 (Phase::KeepAlive, answer_timeout.unwrap_or(PING_TIMEOUT))
             }
-            (State::Ready, Some(slot)) => match slot.blocks {
+            (State::Ready, Some(slot)) => match slot.blocks() {
                 None => (Phase::Answer, answer_timeout?),
                 Some(Blocks::For(extra)) => (Phase::Answer, answer_timeout?.saturating_add(extra)),
                 Some(Blocks::Forever) => return None,
@@ -417,7 +437,7 @@ impl RequestProtocol for ClientConnection {
     fn submit(&mut self, now: Instant, token: Token, request: Request) -> Result<(), SubmitError<Request>> {
         if self.closing
             || self.eof
-            || request.replies == 0
+            || request.replies() == 0
             || matches!(self.state, State::Closed | State::Failed(_))
         {
             return Err(SubmitError::Closed(request));

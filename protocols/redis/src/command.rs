@@ -1,5 +1,6 @@
 //! Commands, encoded as they are built.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,7 +15,10 @@ use crate::wire::number::{self, MAX_DIGITS};
 const KEEP_THRESHOLD: usize = 1024;
 
 /// What fits here needs no allocation: most commands that read.
-const INLINE_LEN: usize = 78;
+const INLINE_LEN: usize = 62;
+
+/// An encoded command begins with room for `*N\r\n`, which is right while N has one digit.
+const HEADER_LEN: usize = 4;
 
 /// A command with its arguments, already in the bytes that go on the wire.
 ///
@@ -27,18 +31,18 @@ const INLINE_LEN: usize = 78;
 /// ```
 #[derive(Clone)]
 pub struct Command {
-    /// The arguments' headers and short texts. The array's own header is written when the command is sent.
+    /// The array's header, the arguments' headers and short texts.
     encoded: Encoded,
-    /// Long arguments, each with the place in `encoded` where it belongs.
-    kept: Vec<(usize, Bytes)>,
-    args: usize,
-    traits: Traits,
+    args: u32,
+    read_only: bool,
+    /// What few commands have, so that the others are cheap to move.
+    rare: Option<Box<Rare>>,
 }
 
-/// What is known about a command beyond its bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Traits {
-    pub(crate) read_only: bool,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare {
+    /// Long arguments, each with the place in `encoded` where it belongs.
+    kept: Vec<(usize, Bytes)>,
     pub(crate) blocks: Option<Blocks>,
     pub(crate) subscribes: Option<Subscribes>,
 }
@@ -69,15 +73,22 @@ enum Encoded {
 
 impl Command {
     /// A command of the given name. A name of two words is a name and an argument: `new("CLIENT").arg("ID")`.
+    #[inline]
     pub fn new(name: &str) -> Self {
-        let mut command = Self {
-            encoded: Encoded::Inline { len: 0, bytes: [0; INLINE_LEN] },
-            kept: Vec::new(),
-            args: 0,
-            traits: Traits::default(),
-        };
+        let mut bytes = [0; INLINE_LEN];
+        bytes[..HEADER_LEN].copy_from_slice(b"*0\r\n");
+        let encoded = Encoded::Inline { len: HEADER_LEN as u8, bytes };
+        let mut command = Self { encoded, args: 0, read_only: false, rare: None };
         command.push_copied(name.as_bytes());
         command
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn kept(&self) -> &[(usize, Bytes)] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.kept)
     }
 
     /// A command of the given words, for those that are known in advance.
@@ -110,6 +121,24 @@ impl Command {
         self
     }
 
+    /// Adds all arguments of `other` but its name.
+    pub(crate) fn followed_by(mut self, other: &Self) -> Self {
+        // A name is `$`, its length, and its text, each line with its end.
+        let encoded = other.encoded.as_slice();
+        let name_end = memchr::memchr_iter(b'\n', encoded).nth(2).map_or(0, |end| end + 1);
+        let mut from = name_end;
+        for (at, bytes) in other.kept() {
+            self.encoded.extend(&encoded[from..*at]);
+            let at_here = self.encoded.as_slice().len();
+            self.rare().kept.push((at_here, bytes.clone()));
+            from = *at;
+        }
+        self.encoded.extend(&encoded[from..]);
+        self.args += other.args - 1;
+        self.encoded.set_count(self.args);
+        self
+    }
+
     /// Adds `word` if `condition`.
     pub fn word_if(self, condition: bool, word: &str) -> Self {
         if condition { self.arg(word) } else { self }
@@ -125,52 +154,46 @@ impl Command {
 
     /// Says that the command changes nothing, so that it is safe to send again after a break.
     pub fn read_only(mut self) -> Self {
-        self.traits.read_only = true;
+        self.read_only = true;
         self
     }
 
     /// Says that the server may wait before it answers, so that nobody takes it for dead meanwhile.
     pub fn blocking(mut self, blocks: Blocks) -> Self {
-        self.traits.blocks = Some(blocks);
+        self.rare().blocks = Some(blocks);
         self
     }
 
     pub(crate) fn subscribing(mut self, subscribes: Subscribes) -> Self {
-        self.traits.subscribes = Some(subscribes);
+        self.rare().subscribes = Some(subscribes);
         self
     }
 
     /// True when the command is known to change nothing.
     pub fn is_read_only(&self) -> bool {
-        self.traits.read_only
+        self.read_only
     }
 
     /// How long the server may wait before it answers, if the command says so.
     pub fn blocks(&self) -> Option<Blocks> {
-        self.traits.blocks
+        self.rare.as_ref()?.blocks
     }
 
-    pub(crate) fn traits(&self) -> Traits {
-        self.traits
+    pub(crate) fn subscribes(&self) -> Option<Subscribes> {
+        self.rare.as_ref()?.subscribes
     }
 
     /// How many arguments there are, the name included.
     pub fn arg_count(&self) -> usize {
-        self.args
+        self.args as usize
     }
 
     /// Adds one argument that is copied: what implementations of [`Arg`] call.
     #[inline]
     pub fn push_copied(&mut self, bytes: &[u8]) {
         self.args += 1;
-        let mut digits = [0; MAX_DIGITS];
-        let digits = number::format_u64(bytes.len() as u64, &mut digits);
-        self.encoded.reserve(bytes.len() + digits.len() + 5);
-        self.encoded.extend(b"$");
-        self.encoded.extend(digits);
-        self.encoded.extend(b"\r\n");
-        self.encoded.extend(bytes);
-        self.encoded.extend(b"\r\n");
+        self.encoded.push(bytes);
+        self.encoded.set_count(self.args);
     }
 
     /// Adds one argument that is kept when it is long, and copied when it is short.
@@ -180,27 +203,34 @@ impl Command {
             return;
         }
         self.args += 1;
-        let mut digits = [0; MAX_DIGITS];
-        let digits = number::format_u64(bytes.len() as u64, &mut digits);
-        self.encoded.extend(b"$");
-        self.encoded.extend(digits);
-        self.encoded.extend(b"\r\n");
-        self.kept.push((self.encoded.as_slice().len(), bytes));
+        self.encoded.set_count(self.args);
+        self.encoded.push_header(bytes.len());
+        let at = self.encoded.as_slice().len();
+        self.rare().kept.push((at, bytes));
         self.encoded.extend(b"\r\n");
     }
 
     /// Bytes on the wire.
     pub fn encoded_len(&self) -> usize {
-        let kept: usize = self.kept.iter().map(|(_, bytes)| bytes.len()).sum();
-        number::digits_of(self.args) + 3 + self.encoded.as_slice().len() + kept
+        let encoded = self.encoded.as_slice().len();
+        if self.args < 10 && self.rare.is_none() {
+            return encoded;
+        }
+        let kept: usize = self.kept().iter().map(|(_, bytes)| bytes.len()).sum();
+        number::digits_of(self.args as usize) + 3 + encoded - HEADER_LEN + kept
     }
 
     /// Appends the command to `out`; long arguments are queued there without a copy.
+    #[inline]
     pub fn encode(self, out: &mut SendBuf) {
-        crate::wire::write_header(b'*', self.args, out.scratch());
         let encoded = self.encoded.as_slice();
-        let mut from = 0;
-        for (at, bytes) in self.kept {
+        if self.args < 10 && self.rare.is_none() {
+            out.put_slice(encoded);
+            return;
+        }
+        crate::wire::write_header(b'*', self.args as usize, out.scratch());
+        let mut from = HEADER_LEN;
+        for (at, bytes) in self.rare.map(|rare| rare.kept).unwrap_or_default() {
             out.put_slice(&encoded[from..at]);
             out.push(bytes);
             from = at;
@@ -219,14 +249,15 @@ impl Command {
 impl fmt::Debug for Command {
     /// The name and the number of further arguments: what they hold may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.encoded.as_slice().split(|&byte| byte == b'\n').nth(1).unwrap_or_default();
+        let name = self.encoded.as_slice().split(|&byte| byte == b'\n').nth(2).unwrap_or_default();
         write!(f, "Command({} +{})", name.trim_ascii_end().escape_ascii(), self.args - 1)
     }
 }
 
 impl PartialEq for Command {
     fn eq(&self, other: &Self) -> bool {
-        self.args == other.args && self.traits == other.traits && self.to_vec() == other.to_vec()
+        (self.args, self.read_only, &self.rare) == (other.args, other.read_only, &other.rare)
+            && self.encoded.as_slice() == other.encoded.as_slice()
     }
 }
 
@@ -239,8 +270,59 @@ impl Encoded {
         }
     }
 
-    /// Makes sure that `more` bytes fit without a second allocation.
+    /// Says in the header how many arguments there are; a second digit has no place there.
     #[inline]
+    fn set_count(&mut self, args: u32) {
+        let bytes = match self {
+            Self::Inline { bytes, .. } => &mut bytes[..],
+            Self::Heap(bytes) => bytes,
+        };
+        bytes[1] = b'0'.wrapping_add(args as u8);
+    }
+
+    /// Adds an argument: its header, it, and the line's end.
+    #[inline]
+    fn push(&mut self, arg: &[u8]) {
+        if let Self::Inline { len, bytes } = self
+            && arg.len() < 100
+        {
+            // `$`, two digits, two line ends.
+            let start = usize::from(*len);
+            let head = if arg.len() < 10 { 4 } else { 5 };
+            if let Some(room) = bytes.get_mut(start..start + head + arg.len() + 2) {
+                let (header, text) = room.split_at_mut(head);
+                header[0] = b'$';
+                if arg.len() < 10 {
+                    header[1] = b'0' + arg.len() as u8;
+                } else {
+                    header[1] = b'0' + (arg.len() / 10) as u8;
+                    header[2] = b'0' + (arg.len() % 10) as u8;
+                }
+                header[head - 2..].copy_from_slice(b"\r\n");
+                text[..arg.len()].copy_from_slice(arg);
+                text[arg.len()..].copy_from_slice(b"\r\n");
+                *len = (start + head + arg.len() + 2) as u8;
+                return;
+            }
+        }
+        self.push_long(arg);
+    }
+
+    #[inline(never)]
+    fn push_long(&mut self, arg: &[u8]) {
+        self.reserve(arg.len() + MAX_DIGITS + 5);
+        self.push_header(arg.len());
+        self.extend(arg);
+        self.extend(b"\r\n");
+    }
+
+    fn push_header(&mut self, len: usize) {
+        self.extend(b"$");
+        self.extend(number::format_u64(len as u64, &mut [0; MAX_DIGITS]));
+        self.extend(b"\r\n");
+    }
+
+    /// Makes sure that `more` bytes fit without a second allocation.
     fn reserve(&mut self, more: usize) {
         match self {
             Self::Inline { len, .. } if usize::from(*len) + more <= INLINE_LEN => {}
@@ -254,19 +336,15 @@ impl Encoded {
         }
     }
 
-    #[inline]
     fn extend(&mut self, more: &[u8]) {
-        if let Self::Inline { len, bytes } = self {
-            let start = usize::from(*len);
-            if let Some(room) = bytes.get_mut(start..start + more.len()) {
-                room.copy_from_slice(more);
-                *len += more.len() as u8;
-                return;
-            }
-        }
         self.reserve(more.len());
-        if let Self::Heap(bytes) = self {
-            bytes.extend_from_slice(more);
+        match self {
+            Self::Inline { len, bytes } => {
+                let start = usize::from(*len);
+                bytes[start..start + more.len()].copy_from_slice(more);
+                *len += more.len() as u8;
+            }
+            Self::Heap(bytes) => bytes.extend_from_slice(more),
         }
     }
 }
@@ -343,6 +421,13 @@ mod integers {
 
     arg_from_integer!(format_i64 as i64: i8, i16, i32, i64, isize);
     arg_from_integer!(format_u64 as u64: u8, u16, u32, u64, usize);
+}
+
+impl Arg for bool {
+    /// 1 or 0.
+    fn push_to(self, command: &mut Command) {
+        command.push_copied(if self { b"1" } else { b"0" });
+    }
 }
 
 impl Arg for f64 {

@@ -100,13 +100,17 @@ pub trait FromReply: Sized {
     }
 }
 
+/// Whatever came; but a refusal is one, unless it is an element of something else.
 impl FromReply for Reply {
     fn from_ref(reply: ReplyRef<'_>) -> Result<Self, ReplyError> {
         Ok(reply.to_reply())
     }
 
     fn from_reply(reply: Reply) -> Result<Self, ReplyError> {
-        Ok(reply)
+        match reply {
+            Self::Error(error) => Err(ReplyError::Server(error)),
+            other => Ok(other),
+        }
     }
 }
 

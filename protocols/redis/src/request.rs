@@ -1,5 +1,7 @@
 //! What is submitted: one command or several, with what is known about their answers.
 
+use alloc::boxed::Box;
+
 use glowplug_core::SendBuf;
 
 use crate::command::{Blocks, Command, Subscribes};
@@ -9,49 +11,64 @@ use crate::command::{Blocks, Command, Subscribes};
 /// Both convert: `connection.submit(now, token, command.into())`.
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is submitted"]
-pub struct Request {
-    pub(crate) body: Body,
-    pub(crate) replies: usize,
-    pub(crate) read_only: bool,
-    pub(crate) blocks: Option<Blocks>,
-    pub(crate) subscribes: Option<Subscribes>,
-}
+pub struct Request(Body);
 
 #[derive(Debug)]
-pub(crate) enum Body {
+enum Body {
     One(Command),
-    Encoded(SendBuf),
+    /// Boxed, so that the usual request is cheap to move.
+    Many(Box<Pipeline>),
 }
 
 impl Request {
     /// How many replies will come: one for each command.
+    #[inline]
     pub fn replies(&self) -> usize {
-        self.replies
+        match &self.0 {
+            Body::One(_) => 1,
+            Body::Many(pipeline) => pipeline.len,
+        }
     }
 
     /// True when no command in it changes anything: safe to send again after a break.
     pub fn is_read_only(&self) -> bool {
-        self.read_only
+        match &self.0 {
+            Body::One(command) => command.is_read_only(),
+            Body::Many(pipeline) => !pipeline.writes,
+        }
     }
 
     /// How long the server may wait before it has answered everything, if any command says so.
+    #[inline]
     pub fn blocks(&self) -> Option<Blocks> {
-        self.blocks
+        match &self.0 {
+            Body::One(command) => command.blocks(),
+            Body::Many(pipeline) => pipeline.blocks,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn subscribes(&self) -> Option<Subscribes> {
+        match &self.0 {
+            Body::One(command) => command.subscribes(),
+            Body::Many(_) => None,
+        }
     }
 
     /// Bytes on the wire.
     pub fn encoded_len(&self) -> usize {
-        match &self.body {
+        match &self.0 {
             Body::One(command) => command.encoded_len(),
-            Body::Encoded(bytes) => bytes.len(),
+            Body::Many(pipeline) => pipeline.bytes.len(),
         }
     }
 
     /// Appends the commands to `out`.
+    #[inline]
     pub(crate) fn encode(self, out: &mut SendBuf) {
-        match self.body {
+        match self.0 {
             Body::One(command) => command.encode(out),
-            Body::Encoded(mut bytes) => out.append(&mut bytes),
+            Body::Many(mut pipeline) => out.append(&mut pipeline.bytes),
         }
     }
 }
@@ -59,14 +76,7 @@ impl Request {
 impl From<Command> for Request {
     #[inline]
     fn from(command: Command) -> Self {
-        let traits = command.traits();
-        Self {
-            body: Body::One(command),
-            replies: 1,
-            read_only: traits.read_only,
-            blocks: traits.blocks,
-            subscribes: traits.subscribes,
-        }
+        Self(Body::One(command))
     }
 }
 
@@ -99,9 +109,8 @@ impl Pipeline {
     /// Adds a command. Those that subscribe do not belong into a pipeline: their number of answers differs.
     pub fn push(&mut self, command: impl Into<Command>) {
         let command = command.into();
-        let traits = command.traits();
-        self.writes |= !traits.read_only;
-        self.blocks = match (self.blocks, traits.blocks) {
+        self.writes |= !command.is_read_only();
+        self.blocks = match (self.blocks, command.blocks()) {
             (Some(Blocks::For(one)), Some(Blocks::For(other))) => {
                 Some(Blocks::For(one.saturating_add(other)))
             }
@@ -131,12 +140,6 @@ impl Pipeline {
 
 impl From<Pipeline> for Request {
     fn from(pipeline: Pipeline) -> Self {
-        Self {
-            body: Body::Encoded(pipeline.bytes),
-            replies: pipeline.len,
-            read_only: !pipeline.writes,
-            blocks: pipeline.blocks,
-            subscribes: None,
-        }
+        Self(Body::Many(Box::new(pipeline)))
     }
 }

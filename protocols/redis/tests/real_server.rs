@@ -1,121 +1,16 @@
 //! The client's end against a real `redis-server`, where one is found: `GLOWPLUG_REDIS_SERVER`, or on `PATH`.
 //!
 //! Without one the cases are listed as ignored, unless `GLOWPLUG_REQUIRE_SERVERS=1` asks for failure.
-#![expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "a test may have sockets and clocks"
-)]
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command as Process, Stdio};
+mod support;
+
 use std::time::Duration;
-use std::{env, thread};
 
-use bytes::{Buf, Bytes, BytesMut};
-use glowplug_core::{Instant, RequestProtocol, SendBuf, StreamProtocol, Token};
+use bytes::Bytes;
 use glowplug_redis::commands::{self, Expiry, SetOptions, Ttl};
-use glowplug_redis::{
-    ClientConfig, ClientConnection, Command, Event, Pipeline, Protocol, PushMessage, Reply, Request, Typed,
-};
+use glowplug_redis::{ClientConfig, Command, Event, Pipeline, Protocol, PushMessage, Reply};
 use libtest_mimic::{Arguments, Failed, Trial};
-
-struct Server {
-    process: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start(program: &str, extra: &[&str]) -> Result<Self, Failed> {
-        // The system picks a port, which is free again at once.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Process::new(program)
-            .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
-            .args(extra)
-            .stdout(Stdio::null())
-            .spawn()?;
-        let server = Self { process, port };
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(server);
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Err("the server does not listen".into())
-    }
-
-    fn connect(&self, config: ClientConfig) -> Result<Client, Failed> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        Ok(Client {
-            stream,
-            machine: ClientConnection::new(Instant::ZERO, config),
-            input: BytesMut::new(),
-            out: SendBuf::new(),
-            next: 0,
-        })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    machine: ClientConnection,
-    input: BytesMut,
-    out: SendBuf,
-    next: u64,
-}
-
-impl Client {
-    fn event(&mut self) -> Result<Event, Failed> {
-        let now = Instant::ZERO;
-        loop {
-            if let Some(event) = self.machine.poll_event(now, &mut self.input)? {
-                return Ok(event);
-            }
-            self.machine.poll_transmit(now, &mut self.out);
-            if self.out.has_remaining() {
-                let written = self.stream.write(self.out.chunk())?;
-                self.out.advance(written);
-                continue;
-            }
-            let mut chunk = [0; 4096];
-            match self.stream.read(&mut chunk)? {
-                0 => self.machine.handle_eof(now),
-                count => self.input.extend_from_slice(&chunk[..count]),
-            }
-        }
-    }
-
-    fn request(&mut self, request: impl Into<Request>) -> Result<Vec<Reply>, Failed> {
-        let token = Token(self.next);
-        self.next += 1;
-        self.machine.submit(Instant::ZERO, token, request.into()).map_err(|error| error.to_string())?;
-        let mut replies = Vec::new();
-        loop {
-            if let Event::Answer(answer) = self.event()? {
-                assert_eq!(answer.token, token);
-                replies.push(answer.response);
-                if answer.last {
-                    return Ok(replies);
-                }
-            }
-        }
-    }
-
-    fn call<T>(&mut self, typed: Typed<T>) -> Result<T, Failed> {
-        let (command, answers) = typed.into_parts();
-        let reply = self.request(command)?.pop().ok_or("no reply")?;
-        Ok(answers.convert(reply)?)
-    }
-}
+use support::Server;
 
 fn strings_and_keys(program: &str, protocol: Protocol) -> Result<(), Failed> {
     let server = Server::start(program, &[])?;
@@ -195,9 +90,8 @@ fn passwords(program: &str) -> Result<(), Failed> {
 }
 
 fn main() {
-    let program = env::var("GLOWPLUG_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-    let found = Process::new(&program).arg("--version").stdout(Stdio::null()).status().is_ok();
-    let required = env::var("GLOWPLUG_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
+    let (program, found) = support::redis_server();
+    let required = support::servers_are_required();
     let mut trials = Vec::new();
     let mut add = |name: &str, case: fn(&str) -> Result<(), Failed>| {
         let program = program.clone();

@@ -24,6 +24,8 @@ mod config;
 pub mod datatype;
 mod error;
 mod event;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod object;
 mod quorum;
 pub mod request;

@@ -23,6 +23,8 @@
 //! ([`Config::amplification`]), a rate limit per peer ([`RateLimit`]), conversation ids that survive a change of address
 //! ([`Config::identify`]), and a [`Scope`] beside the address.
 //!
+//! [`reliable`] puts messages that arrive once, and in order, on top.
+//!
 //! No second socket is connected to a peer: between its `bind` and its `connect` datagrams of others would come in, and
 //! answers from another port do not pass a NAT. All demultiplexing is done here.
 //!
@@ -61,6 +63,7 @@ mod hash;
 mod keys;
 mod pool;
 mod rate;
+pub mod reliable;
 mod slab;
 mod tracker;
 mod wheel;

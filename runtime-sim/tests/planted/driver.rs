@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     ForgetsDeadline,
     /// A call that is dropped after its answer has come, and before it was taken, keeps its slot.
     LeaksSlot,
+    /// What a full window left over is written only with the next request.
+    ForgetsOutput,
     /// It reads whether the machine wants that or not.
     ReadsPastPause,
 }
@@ -351,8 +353,10 @@ impl Future for Drive {
                     }
                 }
             }
+            let left_over = this.output.len();
             state.machine.poll_transmit(now, &mut this.output);
-            while !this.output.is_empty() {
+            let forgotten = state.fault == Fault::ForgetsOutput && this.output.len() == left_over;
+            while !this.output.is_empty() && !forgotten {
                 match this.stream.poll_write(cx, &mut this.output) {
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(_)) => {

@@ -11,10 +11,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use driver::{Fault, faulty, ours};
 use glowplug_sim::{Sim, Stream, seeds};
-use workload::{Weather, conversation, flood};
+use workload::{Weather, conversation, flood, flood_exclusive};
 
 /// How many seeds a planted fault may take to be found.
-const WITHIN: u64 = 50;
+const WITHIN: u64 = 20;
 
 /// What the first of the seeds that finds something says.
 fn found(run: impl Fn(u64)) -> String {
@@ -45,6 +45,7 @@ fn a_driver_without_a_fault_passes() {
         conversation(seed, Weather::Fair, right);
         conversation(seed, Weather::Stalls, right);
         conversation(seed, Weather::Cuts, right);
+        conversation(seed, Weather::Restless, right);
     }
     for seed in seeds(20) {
         flood(seed, right);
@@ -57,9 +58,17 @@ fn the_shared_driver_passes() {
         conversation(seed, Weather::Fair, ours);
         conversation(seed, Weather::Stalls, ours);
         conversation(seed, Weather::Cuts, ours);
+        conversation(seed, Weather::Restless, ours);
     }
     for seed in seeds(20) {
         flood(seed, ours);
+    }
+}
+
+#[test]
+fn the_exclusive_driver_keeps_a_pause() {
+    for seed in seeds(5) {
+        flood_exclusive(seed);
     }
 }
 
@@ -68,6 +77,13 @@ fn a_lost_wake_up_is_found() {
     let fault = |host: &Sim, stream| faulty(host, stream, Fault::LosesWakeUp);
     let said = found(|seed| conversation(seed, Weather::Fair, fault));
     // With a deadline among the calls that wait, it is the deadline that tells.
+    assert!(said.contains("deadlock") || said.contains("timed out though"), "{said}");
+}
+
+#[test]
+fn forgotten_output_is_found() {
+    let fault = |host: &Sim, stream| faulty(host, stream, Fault::ForgetsOutput);
+    let said = found(|seed| conversation(seed, Weather::Fair, fault));
     assert!(said.contains("deadlock") || said.contains("timed out though"), "{said}");
 }
 

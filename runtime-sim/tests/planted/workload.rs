@@ -1,16 +1,20 @@
 //! What a driver has to go through, and the laws that it has to keep. A law that is broken panics.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use glowplug_core::Rng;
 use glowplug_runtime::Runtime;
-use glowplug_sim::{Link, Sim, Simulation, Stream};
+use glowplug_runtime::drive::Exclusive;
+use glowplug_sim::{Link, Sim, Simulation, Stream, Task, Usage};
 
 use crate::driver::{Driver, Failure};
+use crate::lines::Lines;
 use crate::support::*;
 
 const SERVER: &str = "10.0.0.2:7";
@@ -26,6 +30,8 @@ pub(crate) enum Weather {
     Stalls,
     /// Connections are reset, closed and black-holed.
     Cuts,
+    /// As fair, and tasks are polled that nobody woke.
+    Restless,
 }
 
 fn world(seed: u64, link: Link) -> (Simulation, Sim, Sim) {
@@ -41,7 +47,9 @@ pub(crate) fn conversation<D: Driver>(seed: u64, weather: Weather, drive: fn(&Si
         Weather::Cuts => Link::rough().cuts(0.5, 600).black_holes(true),
         _ => Link::rough(),
     };
-    let (mut simulation, client, server) = world(seed, link);
+    let (simulation, client, server) = world(seed, link);
+    let restless = if weather == Weather::Restless { 0.2 } else { 0.0 };
+    let mut simulation = simulation.spurious_polls(restless);
     let mut dice = client.seed().rng();
     simulation.run(async {
         let mut listener = server.listen(&tcp(SERVER)).await.unwrap();
@@ -73,13 +81,7 @@ pub(crate) fn conversation<D: Driver>(seed: u64, weather: Weather, drive: fn(&Si
         drop(driver);
         serving.await;
     });
-    simulation.run_until_idle();
-    let usage = simulation.usage();
-    assert!(
-        usage == glowplug_sim::Usage::default(),
-        "something is left over: {usage:?}\n{}",
-        simulation.tasks()
-    );
+    nothing_is_left(&mut simulation);
 }
 
 /// The server: each line is its own answer.
@@ -104,10 +106,13 @@ async fn caller(host: &Sim, driver: &impl Driver, mut dice: Rng, number: u32, we
         if dice.chance(1, 2) {
             host.sleep(Duration::from_millis(dice.below(200))).await;
         }
-        let line = |part: &str| format!("{number}.{round}{part} {}", "x".repeat(round as usize * 3));
+        // Some are longer than the window.
+        let most = if dice.chance(1, 8) { 1500 } else { 40 };
+        let filling = "x".repeat(dice.below(most) as usize);
+        let line = |part: &str| format!("{number}.{round}{part} {filling}");
         // Without cuts and stalls nobody needs a deadline, and what never comes is a deadlock.
         let timeout = match weather {
-            Weather::Fair if dice.chance(1, 2) => None,
+            Weather::Fair | Weather::Restless if dice.chance(1, 2) => None,
             Weather::Stalls if dice.chance(1, 4) => None,
             _ => Some(Duration::from_millis(10_000 + dice.below(5000))),
         };
@@ -147,7 +152,10 @@ async fn checked(
     match outcome {
         Ok(answer) => assert!(answer == line, "a wrong answer: asked {line:?} and got {answer:?}"),
         Err(Failure::TimedOut) => {
-            assert!(weather != Weather::Fair, "a call timed out though everybody answers");
+            assert!(
+                matches!(weather, Weather::Stalls | Weather::Cuts),
+                "a call timed out though everybody answers"
+            );
             let took = host.now() - start;
             assert!(timeout.is_some_and(|timeout| took >= timeout), "a call timed out early, after {took:?}");
         }
@@ -168,41 +176,71 @@ async fn first_of<T>(one: impl Future<Output = T>, other: impl Future<Output = T
     .await
 }
 
+const PUSH: &str = "push\n";
+const PUSHES: usize = 4000;
+const WINDOW: usize = 1000;
+
+/// A server that pushes all it has, and how many bytes of it have gone.
+async fn push(server: &Sim) -> (Task<Stream>, Rc<Cell<usize>>) {
+    let mut listener = server.listen(&tcp(SERVER)).await.unwrap();
+    let written = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&written);
+    let pushing = server.task("server", async move {
+        let mut stream = accept(&mut listener).await.unwrap();
+        for number in 1..=PUSHES {
+            write_all(&mut stream, PUSH).await.unwrap();
+            counter.set(number * PUSH.len());
+        }
+        stream
+    });
+    (pushing, written)
+}
+
+#[track_caller]
+fn check_pause(written: usize) {
+    assert!(written <= 3 * WINDOW, "the driver reads past the pause: {written} bytes have gone");
+}
+
 /// A server that pushes more than the client takes: it has to wait, and in the end everything has come.
 pub(crate) fn flood<D: Driver>(seed: u64, drive: fn(&Sim, Stream) -> D) {
-    const PUSH: &str = "push\n";
-    const PUSHES: usize = 4000;
-    const WINDOW: usize = 1000;
     let (mut simulation, client, server) = world(seed, Link::new().window(WINDOW));
     simulation.run(async {
-        let mut listener = server.listen(&tcp(SERVER)).await.unwrap();
-        let written = std::rc::Rc::new(std::cell::Cell::new(0));
-        let counter = std::rc::Rc::clone(&written);
-        let pushing = server.task("server", async move {
-            let mut stream = accept(&mut listener).await.unwrap();
-            for number in 1..=PUSHES {
-                write_all(&mut stream, PUSH).await.unwrap();
-                counter.set(number * PUSH.len());
-            }
-            stream
-        });
+        let (pushing, written) = push(&server).await;
         let driver = drive(&client, client.connect(&tcp(SERVER)).await.unwrap());
         client.sleep(Duration::from_secs(10)).await;
-        let written = written.get();
-        assert!(written <= 3 * WINDOW, "the driver reads past the pause: {written} bytes have gone");
+        check_pause(written.get());
         while driver.with_machine(|machine| machine.pushes) < PUSHES {
-            driver.with_machine(crate::lines::Lines::release);
+            driver.with_machine(Lines::release);
             client.sleep(Duration::from_millis(1)).await;
             assert!(client.now().as_nanos() < 1_000_000_000_000, "the driver does not go on after a pause");
         }
         drop(driver);
         pushing.await;
     });
+    nothing_is_left(&mut simulation);
+}
+
+/// The same for a driver that moves only while it is asked for the next event.
+pub(crate) fn flood_exclusive(seed: u64) {
+    let (mut simulation, client, server) = world(seed, Link::new().window(WINDOW));
+    simulation.run(async {
+        let (pushing, written) = push(&server).await;
+        let stream = client.connect(&tcp(SERVER)).await.unwrap();
+        let mut driver = Exclusive::new(client.clone(), stream, Lines::with_room(1));
+        while driver.machine().pushes < PUSHES {
+            let before = written.get();
+            while within(&client, Duration::from_secs(1), driver.next_event()).await.is_some() {}
+            check_pause(written.get() - before);
+            driver.machine_mut().release();
+        }
+        drop(driver);
+        pushing.await;
+    });
+    nothing_is_left(&mut simulation);
+}
+
+fn nothing_is_left(simulation: &mut Simulation) {
     simulation.run_until_idle();
     let usage = simulation.usage();
-    assert!(
-        usage == glowplug_sim::Usage::default(),
-        "something is left over: {usage:?}\n{}",
-        simulation.tasks()
-    );
+    assert!(usage == Usage::default(), "something is left over: {usage:?}\n{}", simulation.tasks());
 }

@@ -108,11 +108,12 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
                     return Poll::Ready(Err(DriverError::Protocol(error)));
                 }
             }
+            let before = self.pump.output.len();
             self.machine.poll_transmit(now, &mut self.pump.output);
-            let (had_room, had_output) = (self.pump.output.has_room(), !self.pump.output.is_empty());
+            let added = self.pump.output.len() > before;
             let written = self.pump.poll_write_out(cx).is_ready();
-            if written && (!had_room || had_output && !self.machine.interest().read.wants()) {
-                // The machine may have more to send, or may go on now that its output is gone.
+            if added {
+                // Handing output over is a mutation: the machine may go on with input that it had left for want of room.
                 continue;
             }
             let interest = self.machine.interest();

@@ -4,6 +4,7 @@
 mod base;
 mod lex;
 mod location;
+mod message;
 mod parse;
 mod print;
 mod zone;

@@ -128,10 +128,17 @@ impl<'b> MessageBuilder<'b> {
         data: &Rdata,
     ) -> Result<(), NoRoom> {
         self.entry(section as usize, |builder| {
-            builder.name(owner);
-            builder.out.put_u16(data.rtype().0);
-            builder.out.put_u16(class.0);
-            builder.out.put_u32(ttl);
+            let pointer = builder.labels(owner);
+            let ([t1, t2], [c1, c2]) = (data.rtype().0.to_be_bytes(), class.0.to_be_bytes());
+            let [l1, l2, l3, l4] = ttl.to_be_bytes();
+            let [n1, n2] = (data.as_wire().len() as u16).to_be_bytes();
+            // One write for what ends the name and all that follows it.
+            match pointer.map(u16::to_be_bytes) {
+                Some([p1, p2]) => {
+                    builder.out.extend_from_slice(&[p1, p2, t1, t2, c1, c2, l1, l2, l3, l4, n1, n2]);
+                }
+                None => builder.out.extend_from_slice(&[0, t1, t2, c1, c2, l1, l2, l3, l4, n1, n2]),
+            }
             builder.rdata(data);
         })
     }
@@ -173,30 +180,42 @@ impl<'b> MessageBuilder<'b> {
         Ok(())
     }
 
+    /// Writes record data behind its uncompressed length, which is corrected if names could be compressed.
     fn rdata(&mut self, data: &Rdata) {
         let wire = data.as_wire();
         let Some((fixed, names)) = schema::compressible(data.rtype()) else {
-            self.out.put_u16(wire.len() as u16);
-            self.out.put_slice(wire);
+            self.out.extend_from_slice(wire);
             return;
         };
-        let len_at = self.out.len();
-        self.out.put_u16(0);
+        let start = self.out.len();
         let mut at = fixed.min(wire.len());
-        self.out.put_slice(&wire[..at]);
+        if at > 0 {
+            self.out.extend_from_slice(&wire[..at]);
+        }
         for _ in 0..names {
             // The data was checked when it was made; what is no name after all is copied below.
             let Ok((name, next)) = NameRef::read(wire, at) else { break };
             self.name(name);
             at = next;
         }
-        self.out.put_slice(&wire[at..]);
-        let len = (self.out.len() - len_at - 2) as u16;
-        self.out[len_at..len_at + 2].copy_from_slice(&len.to_be_bytes());
+        if at < wire.len() {
+            self.out.extend_from_slice(&wire[at..]);
+        }
+        let len = (self.out.len() - start) as u16;
+        self.out[start - 2..start].copy_from_slice(&len.to_be_bytes());
     }
 
-    /// Writes a name: its first labels, then a pointer to the longest suffix that the message has already.
+    /// Writes a name.
     fn name(&mut self, name: NameRef<'_>) {
+        match self.labels(name) {
+            Some(pointer) => self.out.extend_from_slice(&pointer.to_be_bytes()),
+            None => self.out.put_u8(0),
+        }
+    }
+
+    /// Writes a name's first labels, and returns the pointer to the longest suffix that the message has already; it ends the
+    /// name, as does the root when there is none.
+    fn labels(&mut self, name: NameRef<'_>) -> Option<u16> {
         let mut buffer;
         let wire = match name.as_plain() {
             Some(plain) => plain,
@@ -208,7 +227,7 @@ impl<'b> MessageBuilder<'b> {
         let mut starts = [0; 128];
         let starts = label_starts(wire, &mut starts);
         let base = self.len();
-        let mut hash = 0x811c_9dc5_u32;
+        let mut hash = 0;
         let mut known = None;
         let mut searching = true;
         let mut literal = wire.len() - 1;
@@ -216,9 +235,7 @@ impl<'b> MessageBuilder<'b> {
         for &start in starts.iter().rev() {
             let at = usize::from(start);
             let label = &wire[at..=at + usize::from(wire[at])];
-            for byte in label {
-                hash = (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
-            }
+            hash = hash_label(hash, label, &wire[at..]);
             if searching {
                 if let Some(target) = self.find(hash, label, known) {
                     known = Some(target);
@@ -230,45 +247,77 @@ impl<'b> MessageBuilder<'b> {
             }
             self.remember(hash, base + at);
         }
-        self.out.put_slice(&wire[..literal]);
-        match known {
-            Some(target) => self.out.put_u16(0xc000 | target),
-            None => self.out.put_u8(0),
+        if literal > 0 {
+            self.out.extend_from_slice(&wire[..literal]);
         }
+        known.map(|target| 0xc000 | target)
     }
 
     /// The place of `label` followed by the suffix at `rest`, or by the root.
-    fn find(&self, hash: u32, label: &[u8], rest: Option<u16>) -> Option<u16> {
+    fn find(&self, hash: u64, label: &[u8], rest: Option<u16>) -> Option<u16> {
         let message = &self.out[self.start..];
-        let tag = (hash >> 16) as u16;
-        slots(hash).map(|slot| self.table[slot]).take_while(|(at, _)| *at != 0).find_map(|(place, t)| {
-            let at = usize::from(place);
-            let end = at + label.len();
-            let same = t == tag
-                && message.get(at..end).is_some_and(|there| there.eq_ignore_ascii_case(label))
-                && match (message.get(end), rest) {
-                    (Some(&high @ 0xc0..), Some(rest)) => message
-                        .get(end + 1)
-                        .is_some_and(|low| u16::from_be_bytes([high & 0x3f, *low]) == rest),
-                    (Some(1..=63), Some(rest)) => end == usize::from(rest),
-                    (Some(0), None) => true,
-                    _ => false,
-                };
-            same.then_some(place)
-        })
+        let tag = (hash >> 48) as u16;
+        for slot in slots(hash) {
+            let (place, its_tag) = self.table[slot];
+            if place == 0 {
+                return None;
+            }
+            let end = usize::from(place) + label.len();
+            // The label and the two bytes behind it, of which a root at the very end has only one.
+            let Some(there) = message.get(usize::from(place)..end).filter(|_| its_tag == tag) else {
+                continue;
+            };
+            let next = message.get(end).copied().unwrap_or_default();
+            let follows = match rest {
+                None => next == 0,
+                Some(rest) if next >= 0xc0 => {
+                    let low = message.get(end + 1).copied().unwrap_or_default();
+                    u16::from_be_bytes([next & 0x3f, low]) == rest
+                }
+                Some(rest) => next != 0 && end == usize::from(rest),
+            };
+            // Nearly always the case is the same too, and that comparison is quicker.
+            if follows && (there == label || there.eq_ignore_ascii_case(label)) {
+                return Some(place);
+            }
+        }
+        None
     }
 
-    fn remember(&mut self, hash: u32, at: usize) {
+    fn remember(&mut self, hash: u64, at: usize) {
         if at > MAX_TARGET {
             return;
         }
         if let Some(slot) = slots(hash).find(|slot| self.table[*slot].0 == 0) {
-            self.table[slot] = (at as u16, (hash >> 16) as u16);
+            self.table[slot] = (at as u16, (hash >> 48) as u16);
         }
     }
 }
 
 /// Where in the table a suffix may be.
-fn slots(hash: u32) -> impl Iterator<Item = usize> {
-    (0..PROBES).map(move |probe| (hash as usize + probe) % TABLE)
+fn slots(hash: u64) -> impl Iterator<Item = usize> {
+    let first = (hash >> 32) as usize;
+    (0..PROBES).map(move |probe| (first + probe) % TABLE)
+}
+
+/// Adds the label at the front of `tail`, length byte and all, to the hash of what follows it. Setting one bit makes it
+/// blind to case, and to some other differences; whoever finds something compares it.
+#[inline]
+fn hash_label(hash: u64, label: &[u8], tail: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    const LOWER: u64 = 0x2020_2020_2020_2020;
+    let mix = |hash: u64, word: u64| (hash ^ (word | LOWER)).wrapping_mul(FACTOR).rotate_left(23);
+    if let Some(last) = label.last_chunk() {
+        // The last word may overlap the one before: that is quicker than to go byte by byte.
+        let words = label.as_chunks().0;
+        let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        return mix(hash, u64::from_le_bytes(*last)).wrapping_mul(FACTOR);
+    }
+    // A short label, read together with what follows it, which is cut off again.
+    let cut = u64::MAX >> (64 - 8 * label.len());
+    let word = match tail.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word) & cut,
+        None => label.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    mix(hash, word).wrapping_mul(FACTOR)
 }

@@ -68,6 +68,8 @@ pub struct Message {
 
 impl Message {
     /// Decodes a whole message and takes nothing less: see [`MessageView::check`].
+    ///
+    /// Names are copied uncompressed, so a message of 64 KiB made for it may take some 5 MiB.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let view = MessageView::new(bytes)?;
         view.check()?;

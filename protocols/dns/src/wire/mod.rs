@@ -10,6 +10,7 @@ mod edns;
 mod header;
 mod message;
 mod name;
+mod name_ref;
 pub(crate) mod reader;
 pub(crate) mod schema;
 mod svcb;
@@ -24,7 +25,8 @@ pub use data::{
 pub use edns::{ClientSubnet, Cookie, Edns, EdnsOption, OptView, OptionCode, RawOption};
 pub use header::{Flags, Header};
 pub use message::{Message, Question, Record};
-pub use name::{Labels, MAX_NAME_LEN, Name, NameError, NameRef};
+pub use name::{MAX_NAME_LEN, Name, NameError};
+pub use name_ref::{Labels, NameRef};
 pub(crate) use svcb::strings;
 pub use svcb::{SvcKey, SvcParam, SvcParams, Svcb};
 pub use view::{MessageView, QuestionView, RecordView, Records};

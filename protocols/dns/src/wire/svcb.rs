@@ -165,16 +165,14 @@ fn value_fits(key: SvcKey, value: &[u8], params: SvcParams<'_>) -> bool {
     let len = value.len();
     match key {
         SvcKey::MANDATORY => {
-            // Rising order, never itself, and each present (RFC 9460 section 8).
+            // Rising order, never itself, and each present (RFC 9460 section 8). Both lists rise, so one walk over both
+            // is enough; if the parameters do not, the record is refused anyway.
             let (keys, odd) = value.as_chunks();
-            let mut last = 0;
+            let mut present = params.iter().map(|param| param.key).filter(|key| *key != SvcKey::MANDATORY);
+            let mut each = keys.iter().map(|key| SvcKey(u16::from_be_bytes(*key)));
             !keys.is_empty()
                 && odd.is_empty()
-                && keys.iter().map(|key| u16::from_be_bytes(*key)).all(|key| {
-                    let rising = key > last;
-                    last = key;
-                    rising && params.get(SvcKey(key)).is_some()
-                })
+                && each.all(|key| present.find(|other| *other >= key) == Some(key))
         }
         SvcKey::ALPN => {
             len > 0 && strings(value).all(|id| !id.is_empty()) && {

@@ -30,6 +30,12 @@ pub struct MessageView<'a> {
     header: Header,
 }
 
+impl MessageView<'static> {
+    /// A message with nothing in it.
+    pub const EMPTY: Self =
+        Self { bytes: &[0; Header::LEN], header: Header { id: 0, flags: Flags(0), counts: [0; 4] } };
+}
+
 impl<'a> MessageView<'a> {
     /// A message of at least a header; nothing else is looked at yet.
     #[inline]

@@ -1,6 +1,7 @@
 //! Other people's vectors. They are found through the environment variable `GLOWPLUG_VECTORS`, a folder that holds `vectors/`;
 //! without it the suite is listed as ignored.
 
+mod ferret;
 mod knot;
 mod messages;
 mod records;
@@ -67,7 +68,7 @@ fn base64(text: &str) -> Vec<u8> {
 fn main() {
     let arguments = Arguments::from_args();
     let ignored = folder().is_none();
-    let trials = [messages::trials(), records::trials(), knot::trials()];
+    let trials = [messages::trials(), records::trials(), knot::trials(), ferret::trials()];
     let trials = trials
         .into_iter()
         .flatten()

@@ -8,20 +8,19 @@ use libtest_mimic::{Failed, Trial};
 use crate::{base64, hex, json_lines, list, read_text};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut trials = vec![
+    vec![
         Trial::test("dnspython SVCB: text and wire are the same", svcb_pairs),
         Trial::test("dnspython example zone: every record comes back from its text", example_zone),
         Trial::test("unbound records: wire and text are the same", unbound_pairs),
         Trial::test("domain zone files: owners, TTLs and classes", domain_zones),
         Trial::test("bind9 record text: no panic, and what reads comes back", bind_text),
-    ];
-    if cfg!(feature = "idna") {
-        trials.push(Trial::test("host names of UTS 46", idna));
-    } else {
-        let skipped = Trial::test("host names of UTS 46", || Ok(()));
-        trials.push(skipped.with_kind("needs the feature idna").with_ignored_flag(true));
-    }
-    trials
+        #[cfg(feature = "idna")]
+        Trial::test("host names of UTS 46", idna),
+        #[cfg(not(feature = "idna"))]
+        Trial::test("host names of UTS 46", || Ok(()))
+            .with_kind("needs the feature idna")
+            .with_ignored_flag(true),
+    ]
 }
 
 /// Reads a zone file strictly.
@@ -237,11 +236,6 @@ fn bind_text() -> Result<(), Failed> {
         }
     }
     if read < 30 { Err(format!("only {read} read").into()) } else { Ok(()) }
-}
-
-#[cfg(not(feature = "idna"))]
-fn idna() -> Result<(), Failed> {
-    Ok(())
 }
 
 /// The mapping itself is the `idna` crate's; this proves that names pass through it, both ways.

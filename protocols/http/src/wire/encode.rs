@@ -1,12 +1,11 @@
 //! Heads and chunk frames on their way out.
 
-use bytes::{BufMut, BytesMut};
 use http::{HeaderMap, StatusCode};
 
 use crate::date::HttpDate;
 use crate::wire::fields::Fields;
 use crate::wire::framing::Facts;
-use crate::wire::token::{is_field_value, is_token};
+use crate::wire::token::{is_field_value, is_token, is_word};
 
 /// Fields to send, in order: a [`HeaderMap`], [`Fields`] that came in, or a slice or array of pairs.
 ///
@@ -105,7 +104,7 @@ pub(crate) struct Written {
 /// Writes `fields` except those that frame the message; a given `content-length` is kept when `keep_length` says so.
 /// The index of the first field that may not be sent is the error; what was written until then is the caller's to undo.
 pub(crate) fn fields<F: FieldSource + ?Sized>(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     fields: &F,
     keep_length: bool,
 ) -> Result<Written, usize> {
@@ -119,8 +118,8 @@ pub(crate) fn fields<F: FieldSource + ?Sized>(
             return;
         }
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"date") => written.date = true,
-            4 if name.eq_ignore_ascii_case(b"host") => {
+            4 if is_word(name, b"date") => written.date = true,
+            4 if is_word(name, b"host") => {
                 written.hosts += 1;
                 if !crate::wire::target::is_host(value) {
                     bad = bad.or(Some(index - 1));
@@ -128,11 +127,11 @@ pub(crate) fn fields<F: FieldSource + ?Sized>(
                 }
             }
             6 | 7 | 10 => {
-                written.connection |= name.eq_ignore_ascii_case(b"connection");
+                written.connection |= is_word(name, b"connection");
                 // Neither can fail.
                 let _ = written.facts.note(name, value, &crate::Leniency::default());
             }
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
+            14 if is_word(name, b"content-length") => {
                 let noted = written.facts.note(name, value, &crate::Leniency::default());
                 if !keep_length {
                     return;
@@ -142,7 +141,7 @@ pub(crate) fn fields<F: FieldSource + ?Sized>(
                     return;
                 }
             }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => return,
+            17 if is_word(name, b"transfer-encoding") => return,
             _ => {}
         }
         field(out, name, value);
@@ -155,84 +154,87 @@ pub(crate) fn fields<F: FieldSource + ?Sized>(
 
 /// Writes one field.
 #[inline]
-pub(crate) fn field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+pub(crate) fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.reserve(name.len() + value.len() + 4);
-    out.put_slice(name);
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Writes a status line. Both halves speak HTTP/1.1 whatever the peer speaks (RFC 9110 §2.5).
-pub(crate) fn status_line(out: &mut BytesMut, status: StatusCode) {
+pub(crate) fn status_line(out: &mut Vec<u8>, status: StatusCode) {
     if status == StatusCode::OK {
-        out.put_slice(b"HTTP/1.1 200 OK\r\n");
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
         return;
     }
-    out.put_slice(b"HTTP/1.1 ");
-    out.put_slice(status.as_str().as_bytes());
-    out.put_slice(b" ");
-    out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Writes `date`, if the caller set a clock and wrote none itself.
-pub(crate) fn date(out: &mut BytesMut, date: Option<&HttpDate>) {
+pub(crate) fn date(out: &mut Vec<u8>, date: Option<&HttpDate>) {
     if let Some(date) = date {
         field(out, b"date", date.as_str().as_bytes());
     }
 }
 
 /// Writes `content-length`.
-pub(crate) fn content_length(out: &mut BytesMut, length: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+#[inline]
+pub(crate) fn content_length(out: &mut Vec<u8>, length: u64) {
+    // The text is made from its end, in front of which the name stands.
+    const NAME: &[u8; 16] = b"content-length: ";
+    let mut text = [0; NAME.len() + 20 + 2];
+    let mut at = text.len() - 2;
+    text[at..].copy_from_slice(b"\r\n");
     let mut rest = length;
     loop {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        text[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    field(out, b"content-length", &digits[at..]);
+    at -= NAME.len();
+    text[at..at + NAME.len()].copy_from_slice(NAME);
+    out.extend_from_slice(&text[at..]);
 }
 
 /// Writes `;name=value` for each extension, or `;name` where the value is empty, and the line end. A value that is no
 /// token goes out as a quoted string.
-pub(crate) fn chunk_extensions<F: FieldSource + ?Sized>(
-    out: &mut BytesMut,
-    extensions: &F,
-) -> Result<(), ()> {
+pub(crate) fn chunk_extensions<F: FieldSource + ?Sized>(out: &mut Vec<u8>, extensions: &F) -> Result<(), ()> {
     let mut valid = true;
     extensions.each(|name, value| {
         valid &= is_token(name) && is_field_value(value);
-        out.put_slice(b";");
-        out.put_slice(name);
+        out.extend_from_slice(b";");
+        out.extend_from_slice(name);
         if value.is_empty() {
             return;
         }
-        out.put_slice(b"=");
+        out.extend_from_slice(b"=");
         if is_token(value) {
-            out.put_slice(value);
+            out.extend_from_slice(value);
             return;
         }
-        out.put_slice(b"\"");
+        out.extend_from_slice(b"\"");
         for &byte in value {
             if matches!(byte, b'"' | b'\\') {
-                out.put_u8(b'\\');
+                out.push(b'\\');
             }
-            out.put_u8(byte);
+            out.push(byte);
         }
-        out.put_slice(b"\"");
+        out.extend_from_slice(b"\"");
     });
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(b"\r\n");
     if valid { Ok(()) } else { Err(()) }
 }
 
 /// Writes a chunk-size line without extensions.
-pub(crate) fn chunk_size_line(out: &mut BytesMut, size: usize) {
+pub(crate) fn chunk_size_line(out: &mut Vec<u8>, size: usize) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [0; 16];
     let mut at = digits.len();
@@ -245,6 +247,6 @@ pub(crate) fn chunk_size_line(out: &mut BytesMut, size: usize) {
             break;
         }
     }
-    out.put_slice(&digits[at..]);
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(b"\r\n");
 }

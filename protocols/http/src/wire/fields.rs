@@ -36,6 +36,11 @@ impl Fields {
         Self { bytes, len: 0, inline: [Span::default(); INLINE], spilled: Vec::new() }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+        self.spilled.clear();
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, span: Span) {
         match self.inline.get_mut(usize::from(self.len)) {
@@ -96,7 +101,7 @@ impl Fields {
     }
 
     #[inline]
-    fn spans(&self) -> impl Iterator<Item = Span> {
+    pub(crate) fn spans(&self) -> impl Iterator<Item = Span> {
         self.inline[..usize::from(self.len).min(INLINE)].iter().chain(&self.spilled).copied()
     }
 

@@ -5,7 +5,7 @@ use http::{StatusCode, Version};
 use crate::config::Leniency;
 use crate::error::{Error, Reason};
 use crate::event::BodyLength;
-use crate::wire::token::{decimal, list};
+use crate::wire::token::{decimal, is_word, list};
 
 /// What was gathered from the fields of one head.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,21 +38,21 @@ impl Facts {
     #[inline]
     pub(crate) fn note(&mut self, name: &[u8], value: &[u8], leniency: &Leniency) -> Result<(), Reason> {
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.note_host(value),
-            6 if name.eq_ignore_ascii_case(b"expect") => {
-                self.expects_continue |= list(value).any(|item| item.eq_ignore_ascii_case(b"100-continue"));
+            4 if is_word(name, b"host") => self.note_host(value),
+            6 if is_word(name, b"expect") => {
+                self.expects_continue |= list(value).any(|item| is_word(item, b"100-continue"));
                 Ok(())
             }
-            7 if name.eq_ignore_ascii_case(b"upgrade") => {
+            7 if is_word(name, b"upgrade") => {
                 self.upgrade_field = true;
                 Ok(())
             }
-            10 if name.eq_ignore_ascii_case(b"connection") => {
+            10 if is_word(name, b"connection") => {
                 self.note_connection(value);
                 Ok(())
             }
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.note_content_length(value, leniency),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            14 if is_word(name, b"content-length") => self.note_content_length(value, leniency),
+            17 if is_word(name, b"transfer-encoding") => {
                 self.note_transfer_encoding(value);
                 Ok(())
             }
@@ -72,9 +72,9 @@ impl Facts {
     pub(crate) fn note_connection(&mut self, value: &[u8]) {
         for option in list(value) {
             match option.len() {
-                5 if option.eq_ignore_ascii_case(b"close") => self.close = true,
-                7 if option.eq_ignore_ascii_case(b"upgrade") => self.upgrade_option = true,
-                10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
+                5 if is_word(option, b"close") => self.close = true,
+                7 if is_word(option, b"upgrade") => self.upgrade_option = true,
+                10 if is_word(option, b"keep-alive") => self.keep_alive = true,
                 _ => {}
             }
         }
@@ -100,15 +100,13 @@ impl Facts {
     fn note_transfer_encoding(&mut self, value: &[u8]) {
         for coding in list(value) {
             self.transfer_encoding = Some(match self.transfer_encoding {
-                None if coding.eq_ignore_ascii_case(b"chunked") => TransferEncoding::Chunked,
+                None if is_word(coding, b"chunked") => TransferEncoding::Chunked,
                 // RFC 9112 §7: the codings of the registry beside chunked, which this crate does not undo.
                 None | Some(TransferEncoding::Unknown) if is_known_coding(coding) => {
                     TransferEncoding::Unknown
                 }
                 // RFC 9112 §6.1: chunked comes last, and once.
-                Some(TransferEncoding::Unknown) if coding.eq_ignore_ascii_case(b"chunked") => {
-                    TransferEncoding::Unknown
-                }
+                Some(TransferEncoding::Unknown) if is_word(coding, b"chunked") => TransferEncoding::Unknown,
                 _ => TransferEncoding::Invalid,
             });
         }

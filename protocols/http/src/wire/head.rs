@@ -2,6 +2,7 @@
 
 use core::ops::{Deref, DerefMut};
 
+use bytes::Bytes;
 use http::{Method, StatusCode, Uri, Version};
 
 use crate::Fields;
@@ -16,10 +17,21 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// To be parsed into.
+    #[inline]
+    pub(crate) fn empty() -> Self {
+        Self { fields: Fields::new(Bytes::new()), method_len: 0, target_len: 0, version: Version::HTTP_11 }
+    }
+
     /// The method, as it was written: methods have a case.
     pub fn method(&self) -> &str {
         // A token, hence ASCII.
         core::str::from_utf8(&self.fields.bytes[..usize::from(self.method_len)]).unwrap_or_default()
+    }
+
+    /// True for exactly this method, without a look at its characters.
+    pub(crate) fn method_is(&self, method: &[u8]) -> bool {
+        self.fields.bytes.get(..usize::from(self.method_len)) == Some(method)
     }
 
     /// The request target, as it was written, in one of the four forms of RFC 9112 §3.2.
@@ -42,7 +54,7 @@ impl RequestHead {
         if let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) {
             return rest.split(['/', '?']).next().unwrap_or_default();
         }
-        if self.method() == "CONNECT" {
+        if self.method_is(b"CONNECT") {
             return target;
         }
         self.fields.get("host").and_then(|host| core::str::from_utf8(host).ok()).unwrap_or_default()
@@ -95,6 +107,17 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// To be parsed into.
+    #[inline]
+    pub(crate) fn empty() -> Self {
+        Self {
+            fields: Fields::new(Bytes::new()),
+            reason_len: 0,
+            status: StatusCode::OK,
+            version: Version::HTTP_11,
+        }
+    }
+
     /// The status code.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -21,6 +21,9 @@ use crate::wire::{locate, target};
 /// The largest that `max_fields` can be set to.
 const MAX_FIELDS: usize = 256;
 
+/// The largest that `max_head_len` can be set to: offsets are kept in 16 bits.
+const MAX_LEN: usize = 65_535;
+
 /// What a head or a trailer section is held to.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules<'a> {
@@ -29,13 +32,73 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// Takes a whole head off `input`, or leaves it there while it is incomplete.
+    /// Takes a whole request head off `input` and into `head`, or leaves it there while it is incomplete.
     #[inline]
-    pub(crate) fn take_head(
+    pub(crate) fn take_request(
         self,
         scan: &mut SectionScan,
         input: &mut BytesMut,
-    ) -> Result<Option<Bytes>, Error> {
+        head: &mut RequestHead,
+    ) -> Result<Option<Facts>, Error> {
+        let at_once = if self.may_try(scan) { self.request(input, head).ok().flatten() } else { None };
+        let (len, facts) = match at_once {
+            Some((len, facts)) if self.is_clean(&input[..len], &head.fields) => (len, facts),
+            _ => match self.find_head(scan, input)? {
+                None => return Ok(None),
+                Some(len) => self.request(&input[..len], head)?.ok_or(Error::peer(0, Reason::LineEnd))?,
+            },
+        };
+        *scan = SectionScan::default();
+        head.fields.bytes = input.split_to(len).freeze();
+        Ok(Some(facts))
+    }
+
+    /// Takes a whole response head off `input` and into `head`, or leaves it there while it is incomplete.
+    #[inline]
+    pub(crate) fn take_response(
+        self,
+        scan: &mut SectionScan,
+        input: &mut BytesMut,
+        head: &mut ResponseHead,
+    ) -> Result<Option<Facts>, Error> {
+        let at_once = if self.may_try(scan) { self.response(input, head).ok().flatten() } else { None };
+        let (len, facts) = match at_once {
+            Some((len, facts)) if self.is_clean(&input[..len], &head.fields) => (len, facts),
+            _ => match self.find_head(scan, input)? {
+                None => return Ok(None),
+                Some(len) => self.response(&input[..len], head)?.ok_or(Error::peer(0, Reason::LineEnd))?,
+            },
+        };
+        *scan = SectionScan::default();
+        head.fields.bytes = input.split_to(len).freeze();
+        Ok(Some(facts))
+    }
+
+    /// Most heads come whole: the first look at one parses it without having searched for its end. If anything about it is
+    /// unusual, nothing is made of that, and the end is searched for first, so that the verdict stays a function of the
+    /// bytes alone. That is once for each head, so cost stays linear.
+    #[inline]
+    fn may_try(self, scan: &SectionScan) -> bool {
+        scan.is_fresh() && !self.leniency.obs_fold
+    }
+
+    /// True when a search for the end of `head` would have found nothing to object to: its lines end properly and are no
+    /// longer than they may be.
+    #[inline]
+    fn is_clean(self, head: &[u8], fields: &Fields) -> bool {
+        let limits = self.limits.get();
+        let second_line = fields.spans().next().map_or(head.len() - 2, |span| usize::from(span.name));
+        let ends = |line_end: usize| head.get(line_end.wrapping_sub(2)) == Some(&b'\r');
+        head.len() <= limits.max_head_len()
+            && second_line <= limits.max_start_line_len()
+            && (self.leniency.bare_lf
+                || ends(head.len())
+                    && ends(head.len() - 2)
+                    && fields.spans().all(|span| ends(usize::from(span.name))))
+    }
+
+    /// The length of the head at the front of `input`, which is not all there while there is none.
+    fn find_head(self, scan: &mut SectionScan, input: &mut BytesMut) -> Result<Option<usize>, Error> {
         let limits = self.limits.get();
         let bounds = Bounds {
             max_section: limits.max_head_len(),
@@ -47,9 +110,12 @@ impl Rules<'_> {
             Stop::Section => limit("max_head_len", bounds.max_section),
             Stop::BareLf(at) => Error::peer(at, Reason::LineEnd),
         })?;
-        let Some(len) = found else { return Ok(None) };
-        *scan = SectionScan::default();
-        Ok(Some(self.split(input, len, true)))
+        if let Some(len) = found
+            && self.leniency.obs_fold
+        {
+            unfold(&mut input[..len], true);
+        }
+        Ok(found)
     }
 
     /// Takes a whole trailer section off `input`, or leaves it there while it is incomplete. As a rule it has no fields.
@@ -65,19 +131,15 @@ impl Rules<'_> {
             Stop::BareLf(at) => Error::peer(at, Reason::LineEnd),
         })?;
         let Some(len) = found else { return Ok(None) };
-        let section = self.split(input, len, false);
+        let mut section = input.split_to(len);
+        if self.leniency.obs_fold {
+            unfold(&mut section, false);
+        }
+        let section = section.freeze();
         if len <= 2 {
             return Ok(Some(Fields::new(Bytes::new())));
         }
         self.parse_trailers(&section).map(Some)
-    }
-
-    fn split(self, input: &mut BytesMut, len: usize, has_first_line: bool) -> Bytes {
-        let mut section = input.split_to(len);
-        if self.leniency.obs_fold {
-            unfold(&mut section, has_first_line);
-        }
-        section.freeze()
     }
 
     fn parse_trailers(self, section: &Bytes) -> Result<Fields, Error> {
@@ -90,79 +152,92 @@ impl Rules<'_> {
         };
         let mut fields = Fields::new(section.clone());
         for header in parsed {
-            fields.push(span(section, header));
+            let span = span(section, header);
+            // RFC 9110 §6.5.1: what frames or routes a message cannot come after it.
+            if ["content-length", "transfer-encoding", "host"]
+                .iter()
+                .any(|no| header.name.eq_ignore_ascii_case(no))
+            {
+                return Err(Error::peer(usize::from(span.name), Reason::TrailerForbidden));
+            }
+            fields.push(span);
         }
         Ok(fields)
     }
 
-    /// Parses a whole request head, empty line included.
+    /// Parses the request head at the front of `input` into `head`, all but the bytes themselves. Returns its length, empty
+    /// line included, and what the fields say; `None` while it is incomplete.
     #[inline]
-    pub(crate) fn request(self, head: Bytes) -> Result<(RequestHead, Facts), Error> {
+    fn request(self, input: &[u8], head: &mut RequestHead) -> Result<Option<(usize, Facts)>, Error> {
+        head.fields.clear();
         let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let headers = &mut headers[..self.limits.get().max_fields()];
         let mut request = httparse::Request::new(&mut []);
-        let parsed = ParserConfig::default().parse_request_with_uninit_headers(&mut request, &head, headers);
+        let len =
+            match ParserConfig::default().parse_request_with_uninit_headers(&mut request, input, headers) {
+                Ok(Status::Complete(len)) => len.min(MAX_LEN + 1),
+                Ok(Status::Partial) => return Ok(None),
+                Err(error) => return Err(locate::request(input, Some(error), self.limits)),
+            };
         let (Some(method), Some(path), Some(minor)) = (request.method, request.path, request.version) else {
-            return Err(locate::request(&head, parsed.err(), self.limits));
+            return Err(locate::request(input, None, self.limits));
         };
-        match parsed {
-            Ok(Status::Complete(len)) if len == head.len() => {}
-            Ok(_) => return Err(Error::peer(0, Reason::LineEnd)),
-            Err(error) => return Err(locate::request(&head, Some(error), self.limits)),
+        if len > MAX_LEN {
+            return Err(limit("max_head_len", MAX_LEN));
         }
-        let (method_len, target_len) = (method.len() as u16, path.len() as u16);
+        head.method_len = method.len() as u16;
+        head.target_len = path.len() as u16;
         if let Err(at) = target::check(method.as_bytes(), path.as_bytes(), self.leniency) {
             return Err(Error::peer(method.len() + 1 + at, Reason::Target));
         }
-        let mut fields = Fields::new(Bytes::new());
-        let facts = self.collect(&head, request.headers, &mut fields)?;
-        let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+        head.version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+        let facts = self.collect(input, request.headers, &mut head.fields)?;
         // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
         if !facts.host && minor == 1 && !self.leniency.missing_host {
             return Err(Error::peer(0, Reason::HostMissing));
         }
-        fields.bytes = head;
-        Ok((RequestHead { fields, method_len, target_len, version }, facts))
+        Ok(Some((len, facts)))
     }
 
-    /// Parses a whole response head, empty line included.
+    /// The same for a response head.
     #[inline]
-    pub(crate) fn response(self, head: Bytes) -> Result<(ResponseHead, Facts), Error> {
+    fn response(self, input: &[u8], head: &mut ResponseHead) -> Result<Option<(usize, Facts)>, Error> {
+        head.fields.clear();
         let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let headers = &mut headers[..self.limits.get().max_fields()];
         let mut config = ParserConfig::default();
         config.allow_spaces_after_header_name_in_responses(self.leniency.space_before_colon);
         let mut response = httparse::Response::new(&mut []);
-        let parsed = config.parse_response_with_uninit_headers(&mut response, &head, headers);
-        let (Some(code), Some(minor)) = (response.code, response.version) else {
-            return Err(locate::response(&head, parsed.err(), self.limits));
+        let len = match config.parse_response_with_uninit_headers(&mut response, input, headers) {
+            Ok(Status::Complete(len)) => len.min(MAX_LEN + 1),
+            Ok(Status::Partial) => return Ok(None),
+            Err(error) => return Err(locate::response(input, Some(error), self.limits)),
         };
-        match parsed {
-            Ok(Status::Complete(len)) if len == head.len() => {}
-            Ok(_) => return Err(Error::peer(0, Reason::LineEnd)),
-            Err(error) => return Err(locate::response(&head, Some(error), self.limits)),
+        let (Some(code), Some(minor)) = (response.code, response.version) else {
+            return Err(locate::response(input, None, self.limits));
+        };
+        if len > MAX_LEN {
+            return Err(limit("max_head_len", MAX_LEN));
         }
         // RFC 9112 §4: the space behind the status code is not optional, though the phrase is.
         let after_code = "HTTP/1.1 200".len();
-        if head.get(after_code) != Some(&b' ') && !self.leniency.status_without_space {
+        if input.get(after_code) != Some(&b' ') && !self.leniency.status_without_space {
             return Err(Error::peer(after_code, Reason::Status));
         }
-        let status =
+        head.status =
             StatusCode::from_u16(code).map_err(|_| Error::peer("HTTP/1.1 ".len(), Reason::Status))?;
-        let phrase = head.get(after_code + 1..).unwrap_or_default();
-        let reason_len = memchr::memchr2(b'\r', b'\n', phrase).unwrap_or(0) as u16;
-        let mut fields = Fields::new(Bytes::new());
-        let facts = self.collect(&head, response.headers, &mut fields)?;
-        let version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-        fields.bytes = head;
-        Ok((ResponseHead { fields, reason_len, status, version }, facts))
+        let phrase = input.get(after_code + 1..len).unwrap_or_default();
+        head.reason_len = memchr::memchr2(b'\r', b'\n', phrase).unwrap_or(0) as u16;
+        head.version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+        let facts = self.collect(input, response.headers, &mut head.fields)?;
+        Ok(Some((len, facts)))
     }
 
     #[inline]
-    fn collect(self, head: &[u8], headers: &[Header<'_>], fields: &mut Fields) -> Result<Facts, Error> {
+    fn collect(self, input: &[u8], headers: &[Header<'_>], fields: &mut Fields) -> Result<Facts, Error> {
         let mut facts = Facts::default();
         for header in headers {
-            let span = span(head, header);
+            let span = span(input, header);
             facts
                 .note(header.name.as_bytes(), header.value, self.leniency)
                 .map_err(|reason| Error::peer(usize::from(span.name), reason))?;

@@ -2,10 +2,22 @@
 
 use crate::config::Leniency;
 
-/// Checks that `target` has a form that goes with `method`; the offset of what is wrong otherwise.
+/// Checks that `target` has a form that goes with `method`; the offset of what is wrong otherwise. That it is made of
+/// visible characters and of bytes above ASCII is for the caller to know: see [`is_visible`].
+///
+/// This is wider than RFC 3986 by what browsers send unescaped (`"`, `<`, `>`, `\`, `^`, `` ` ``, `{`, `|`, `}`): none of
+/// these can change where a message ends.
+#[inline]
 pub(crate) fn check(method: &[u8], target: &[u8], leniency: &Leniency) -> Result<(), usize> {
-    if let Some(at) = target.iter().position(|&byte| !is_target_byte(byte, leniency)) {
-        return Err(at);
+    // One pass without an exit finds out that there is nothing to find, as nearly always.
+    if target.iter().fold(false, |odd, &byte| odd | is_odd(byte)) {
+        let offence = |byte: u8| match byte {
+            b'#' => !leniency.fragment_in_target,
+            _ => is_odd(byte) && !leniency.non_ascii_target,
+        };
+        if let Some(at) = target.iter().position(|&byte| offence(byte)) {
+            return Err(at);
+        }
     }
     let fits = match target {
         _ if method == b"CONNECT" => is_authority_with_port(target),
@@ -16,16 +28,15 @@ pub(crate) fn check(method: &[u8], target: &[u8], leniency: &Leniency) -> Result
     if fits { Ok(()) } else { Err(0) }
 }
 
-/// Wider than RFC 3986 by what browsers send unescaped (`"`, `<`, `>`, `\`, `^`, `` ` ``, `{`, `|`, `}`): none of these
-/// can change where a message ends.
+/// True for bytes that only a leniency lets pass.
 #[inline]
-fn is_target_byte(byte: u8, leniency: &Leniency) -> bool {
-    match byte {
-        b'#' => leniency.fragment_in_target,
-        0x21..=0x7e => true,
-        0x80.. => leniency.non_ascii_target,
-        _ => false,
-    }
+fn is_odd(byte: u8) -> bool {
+    byte == b'#' || byte >= 0x80
+}
+
+/// True when no byte is a control character or a blank.
+pub(crate) fn is_visible(target: &[u8]) -> bool {
+    target.iter().all(|&byte| matches!(byte, 0x21..=0x7e | 0x80..))
 }
 
 /// RFC 9112 §3.2.2: `scheme "://" authority`, and then a path or a query or nothing.
@@ -57,37 +68,50 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
             });
         return is_address && is_port(&literal[end + 1..]);
     }
-    let end = memchr::memchr(b':', value).unwrap_or(value.len());
-    value[..end].iter().all(|&byte| is_reg_name_byte(byte)) && is_port(&value[end..])
+    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let name = match value[..value.len() - digits].split_last() {
+        Some((b':', name)) if digits <= MAX_PORT_LEN => name,
+        _ => value,
+    };
+    name.iter().fold(true, |good, &byte| good & REG_NAME[usize::from(byte)])
 }
 
 /// RFC 3986 §3.2.2: unreserved, percent-encoded and sub-delims.
-fn is_reg_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'-' | b'.'
-                | b'_'
-                | b'~'
-                | b'%'
-                | b'!'
-                | b'$'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b';'
-                | b'='
-        )
-}
+const REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'%'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+            );
+        byte += 1;
+    }
+    table
+};
+
+/// Digits of the largest port.
+const MAX_PORT_LEN: usize = 5;
 
 fn is_port(rest: &[u8]) -> bool {
     match rest {
         [] => true,
-        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit) && digits.len() <= 5,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit) && digits.len() <= MAX_PORT_LEN,
         _ => false,
     }
 }
@@ -100,6 +124,7 @@ mod tests {
     fn each_form_goes_with_its_method() {
         let strict = Leniency::default();
         let fits = |method: &str, target: &str| check(method.as_bytes(), target.as_bytes(), &strict).is_ok();
+        assert!(!is_visible(b"/a b") && !is_visible(b"/\x7f") && is_visible(b"/a?b"));
         for (method, target) in [
             ("GET", "/"),
             ("GET", "//a?b"),

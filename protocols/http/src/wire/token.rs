@@ -37,7 +37,8 @@ pub(crate) fn is_tchar(byte: u8) -> bool {
 /// True for a token: at least one byte, and nothing but its bytes.
 #[inline]
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| is_tchar(byte))
+    // No early exit here either: names are short and nearly always right.
+    !bytes.is_empty() && bytes.iter().fold(true, |good, &byte| good & is_tchar(byte))
 }
 
 /// True for what a field value may hold (RFC 9110 §5.5): anything but control characters, tab excepted.
@@ -51,6 +52,16 @@ pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
 #[inline]
 pub(crate) fn is_value_byte(byte: u8) -> bool {
     matches!(byte, b'\t' | 0x20..=0x7e | 0x80..)
+}
+
+/// True when `text` is `lower`, in whatever case. `lower` is of small letters, digits and hyphens; `text` holds no control
+/// characters, as is checked for all names and values before.
+#[inline]
+pub(crate) fn is_word<const LEN: usize>(text: &[u8], lower: &[u8; LEN]) -> bool {
+    let Ok(text) = <&[u8; LEN]>::try_from(text) else { return false };
+    // Of a known length, and without an exit, this takes a few instructions for any word. The bit makes capitals small;
+    // beside letters it changes nothing into a hyphen but a carriage return, which is a control character.
+    text.iter().zip(lower).fold(0, |difference, (&byte, &small)| difference | ((byte | 0x20) ^ small)) == 0
 }
 
 /// Takes optional white space (RFC 9110 §5.6.3) off both ends.
@@ -86,6 +97,18 @@ pub(crate) fn decimal(bytes: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_have_no_case() {
+        assert!(is_word(b"Keep-ALIVE", b"keep-alive") && is_word(b"host", b"host"));
+        for other in [&b"keep_alive"[..], b"keep-aliv", b"keep-alive2", b"", b"[eep-alive"] {
+            assert!(!is_word(other, b"keep-alive"), "{other:?}");
+        }
+        for byte in (0x20..=255u8).filter(|byte| !byte.is_ascii_control()) {
+            assert_eq!(is_word(&[byte], b"a"), byte.eq_ignore_ascii_case(&b'a'), "{byte}");
+            assert_eq!(is_word(&[byte], b"-"), byte == b'-', "{byte}");
+        }
+    }
 
     #[test]
     fn decimals_are_digits_alone() {

@@ -39,6 +39,7 @@ pub use types::{
     Binary, BinarySubtype, CodeWithScope, DateTime, DbPointer, ElementType, ObjectId, ObjectIds,
     ParseObjectIdError, Regex, Timestamp,
 };
+pub(crate) use types::{decode_hex, encode_hex};
 pub use validate::DEFAULT_MAX_DEPTH;
 pub use value::Value;
 pub use write::{ArrayWriter, ToBson, Writer};

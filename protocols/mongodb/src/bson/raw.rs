@@ -105,6 +105,11 @@ impl<'a> Doc<'a> {
         RawIter { bytes: self.bytes, at: 4 }
     }
 
+    /// The elements from a place that [`RawIter::offset`] gave.
+    pub(crate) fn raw_iter_from(self, at: usize) -> RawIter<'a> {
+        RawIter { bytes: self.bytes, at }
+    }
+
     /// The value of the first element named `key`. Elements before it are stepped over without being decoded.
     #[inline]
     pub fn get(self, key: &str) -> Result<Option<Value<'a>>, DecodeError> {
@@ -288,6 +293,11 @@ impl<'a> RawIter<'a> {
         let Some(value) = rest.get(..len) else { return Err(DecodeError::new(value_at, Reason::BadLength)) };
         self.at = value_at + len;
         Ok(RawElement { kind, key: &self.bytes[key_at..key_at + key_len], value, at: value_at })
+    }
+
+    /// Where the next element starts.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
     }
 
     fn end(&mut self) {

@@ -89,7 +89,7 @@ impl ObjectId {
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&encode_hex(&self.0))
     }
 }
 
@@ -119,6 +119,12 @@ impl FromStr for ObjectId {
         decode_hex(text.as_bytes(), &mut bytes).ok_or(ParseObjectIdError)?;
         Ok(Self(bytes))
     }
+}
+
+/// Two lower-case hexadecimal digits a byte.
+pub(crate) fn encode_hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Fills `bytes` from exactly as many pairs of hexadecimal digits.

@@ -2,7 +2,9 @@
 //! `captures/`). Without it every suite is listed as ignored; with it, a missing file fails.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests read files")]
 
+mod auth;
 mod bson;
+mod uri;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +19,10 @@ fn main() {
         ("bson_corpus", "vectors/mongodb/bson-corpus/bson-corpus", bson::corpus),
         ("bson_binary_vector", "vectors/mongodb/bson-corpus/bson-binary-vector", bson::binary_vector),
         ("captures", "captures/mongodb", wire::captures),
+        ("connection_string", "vectors/mongodb/driver-specs/connection-string", uri::strings),
+        ("uri_options", "vectors/mongodb/driver-specs/uri-options", uri::strings),
+        ("srv_discovery", "vectors/mongodb/driver-specs/initial-dns-seedlist-discovery", uri::srv_strings),
+        ("scram", "vectors/mongodb/scram", auth::scram),
         ("ferretdb_wire", "vectors/mongodb/ferretdb-wire", wire::ferretdb),
         ("libbson_binary", "vectors/mongodb/libbson-binary/bson.jsonl", bson::libbson),
     ];

@@ -3,11 +3,11 @@
 //! The commands that subscribe are plain [`Command`]s: they are answered by one confirmation for each name, which
 //! [`PushMessage::parse`](crate::PushMessage::parse) reads. Messages come as pushes.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{read, write};
 use crate::command::Subscribes;
 use crate::{Arg, Command, Scope, Typed};
 
@@ -57,35 +57,40 @@ pub fn sunsubscribe<A: Arg>(channels: impl IntoIterator<Item = A>) -> Command {
 
 /// `PUBLISH`: how many received it.
 pub fn publish(channel: impl Arg, message: impl Arg) -> Typed<u64> {
-    write!("PUBLISH"; arg(channel), arg(message))
+    Typed::new(Command::new("PUBLISH").arg(channel).arg(message))
 }
 
 /// `SPUBLISH` to a shard channel: how many received it.
 pub fn spublish(channel: impl Arg, message: impl Arg) -> Typed<u64> {
-    write!("SPUBLISH"; arg(channel), arg(message))
+    Typed::new(Command::new("SPUBLISH").arg(channel).arg(message))
 }
 
 /// `PUBSUB CHANNELS`: those that somebody listens to, all or those that match.
 pub fn pubsub_channels(pattern: Option<&str>) -> Typed<Vec<Bytes>> {
-    read!("PUBSUB", "CHANNELS"; args(pattern))
+    Typed::new(Command::new("PUBSUB").arg("CHANNELS").args(pattern).read_only())
 }
 
 /// `PUBSUB NUMSUB`: each channel and how many listen to it.
 pub fn pubsub_numsub<A: Arg>(channels: impl IntoIterator<Item = A>) -> Typed<Vec<(Bytes, u64)>> {
-    read!("PUBSUB", "NUMSUB"; args(channels))
+    Typed::new(Command::new("PUBSUB").arg("NUMSUB").args(channels).read_only())
 }
 
 /// `PUBSUB NUMPAT`: how many patterns are listened for.
 pub fn pubsub_numpat() -> Typed<u64> {
-    read!("PUBSUB", "NUMPAT")
+    Typed::new(Command::new("PUBSUB").arg("NUMPAT").read_only())
 }
 
 /// `PUBSUB SHARDCHANNELS`: those that somebody listens to, all or those that match.
 pub fn pubsub_shardchannels(pattern: Option<&str>) -> Typed<Vec<Bytes>> {
-    read!("PUBSUB", "SHARDCHANNELS"; args(pattern))
+    Typed::new(Command::new("PUBSUB").arg("SHARDCHANNELS").args(pattern).read_only())
 }
 
 /// `PUBSUB SHARDNUMSUB`: each shard channel and how many listen to it.
 pub fn pubsub_shardnumsub<A: Arg>(channels: impl IntoIterator<Item = A>) -> Typed<Vec<(Bytes, u64)>> {
-    read!("PUBSUB", "SHARDNUMSUB"; args(channels))
+    Typed::new(Command::new("PUBSUB").arg("SHARDNUMSUB").args(channels).read_only())
+}
+
+/// `PUBSUB HELP`: the server's own help.
+pub fn pubsub_help() -> Typed<Vec<String>> {
+    Typed::new(Command::new("PUBSUB").arg("HELP").read_only())
 }

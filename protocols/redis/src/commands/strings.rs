@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::{read, write};
+use super::millis;
 use crate::{Arg, Command, Typed};
 
 /// When a key is to end, as most commands take it.
@@ -27,10 +27,6 @@ impl Expiry {
             Self::Keep => command.arg(keep),
         }
     }
-}
-
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What `SET` may be given.
@@ -59,13 +55,13 @@ impl SetOptions {
 /// `GET`: the value, if there is one.
 #[inline]
 pub fn get(key: impl Arg) -> Typed<Option<Bytes>> {
-    read!("GET"; arg(key))
+    Typed::new(Command::new("GET").arg(key).read_only())
 }
 
 /// `SET`, whatever was there.
 #[inline]
 pub fn set(key: impl Arg, value: impl Arg) -> Typed<()> {
-    write!("SET"; arg(key), arg(value))
+    Typed::new(Command::new("SET").arg(key).arg(value))
 }
 
 /// `SET` with options: true if it was set.
@@ -80,27 +76,27 @@ pub fn set_get(key: impl Arg, value: impl Arg, options: SetOptions) -> Typed<Opt
 
 /// `SETNX`: true if there was none before.
 pub fn setnx(key: impl Arg, value: impl Arg) -> Typed<bool> {
-    write!("SETNX"; arg(key), arg(value))
+    Typed::new(Command::new("SETNX").arg(key).arg(value))
 }
 
 /// `SETEX`: set, to end after so many seconds.
 pub fn setex(key: impl Arg, seconds: u64, value: impl Arg) -> Typed<()> {
-    write!("SETEX"; arg(key), arg(seconds), arg(value))
+    Typed::new(Command::new("SETEX").arg(key).arg(seconds).arg(value))
 }
 
 /// `PSETEX`: set, to end after so many milliseconds.
 pub fn psetex(key: impl Arg, milliseconds: u64, value: impl Arg) -> Typed<()> {
-    write!("PSETEX"; arg(key), arg(milliseconds), arg(value))
+    Typed::new(Command::new("PSETEX").arg(key).arg(milliseconds).arg(value))
 }
 
 /// `GETSET`: set, and what was there before.
 pub fn getset(key: impl Arg, value: impl Arg) -> Typed<Option<Bytes>> {
-    write!("GETSET"; arg(key), arg(value))
+    Typed::new(Command::new("GETSET").arg(key).arg(value))
 }
 
 /// `GETDEL`: the value, which is then gone.
 pub fn getdel(key: impl Arg) -> Typed<Option<Bytes>> {
-    write!("GETDEL"; arg(key))
+    Typed::new(Command::new("GETDEL").arg(key))
 }
 
 /// `GETEX`: the value, which then ends as told.
@@ -110,75 +106,75 @@ pub fn getex(key: impl Arg, expiry: Expiry) -> Typed<Option<Bytes>> {
 
 /// `MGET`: the value of each key, if there is one.
 pub fn mget<K: Arg>(keys: impl IntoIterator<Item = K>) -> Typed<Vec<Option<Bytes>>> {
-    read!("MGET"; args(keys))
+    Typed::new(Command::new("MGET").args(keys).read_only())
 }
 
 /// `MSET`: sets all of them at once.
 pub fn mset<K: Arg, V: Arg>(pairs: impl IntoIterator<Item = (K, V)>) -> Typed<()> {
-    write!("MSET"; pairs(pairs))
+    Typed::new(Command::new("MSET").pairs(pairs))
 }
 
 /// `MSETNX`: sets all of them or, if any is there, none. True if it did.
 pub fn msetnx<K: Arg, V: Arg>(pairs: impl IntoIterator<Item = (K, V)>) -> Typed<bool> {
-    write!("MSETNX"; pairs(pairs))
+    Typed::new(Command::new("MSETNX").pairs(pairs))
 }
 
 /// `INCR`: the new value.
 pub fn incr(key: impl Arg) -> Typed<i64> {
-    write!("INCR"; arg(key))
+    Typed::new(Command::new("INCR").arg(key))
 }
 
 /// `INCRBY`: the new value.
 pub fn incrby(key: impl Arg, by: i64) -> Typed<i64> {
-    write!("INCRBY"; arg(key), arg(by))
+    Typed::new(Command::new("INCRBY").arg(key).arg(by))
 }
 
 /// `INCRBYFLOAT`: the new value.
 pub fn incrbyfloat(key: impl Arg, by: f64) -> Typed<f64> {
-    write!("INCRBYFLOAT"; arg(key), arg(by))
+    Typed::new(Command::new("INCRBYFLOAT").arg(key).arg(by))
 }
 
 /// `DECR`: the new value.
 pub fn decr(key: impl Arg) -> Typed<i64> {
-    write!("DECR"; arg(key))
+    Typed::new(Command::new("DECR").arg(key))
 }
 
 /// `DECRBY`: the new value.
 pub fn decrby(key: impl Arg, by: i64) -> Typed<i64> {
-    write!("DECRBY"; arg(key), arg(by))
+    Typed::new(Command::new("DECRBY").arg(key).arg(by))
 }
 
 /// `APPEND`: the new length.
 pub fn append(key: impl Arg, value: impl Arg) -> Typed<usize> {
-    write!("APPEND"; arg(key), arg(value))
+    Typed::new(Command::new("APPEND").arg(key).arg(value))
 }
 
 /// `STRLEN`: the length, 0 where there is nothing.
 pub fn strlen(key: impl Arg) -> Typed<usize> {
-    read!("STRLEN"; arg(key))
+    Typed::new(Command::new("STRLEN").arg(key).read_only())
 }
 
 /// `GETRANGE`: the bytes from `start` to `end`, both included; negative ones count from the end.
 pub fn getrange(key: impl Arg, start: i64, end: i64) -> Typed<Bytes> {
-    read!("GETRANGE"; arg(key), arg(start), arg(end))
+    Typed::new(Command::new("GETRANGE").arg(key).arg(start).arg(end).read_only())
 }
 
 /// `SUBSTR`: the old name of [`getrange`].
 pub fn substr(key: impl Arg, start: i64, end: i64) -> Typed<Bytes> {
-    read!("SUBSTR"; arg(key), arg(start), arg(end))
+    Typed::new(Command::new("SUBSTR").arg(key).arg(start).arg(end).read_only())
 }
 
 /// `SETRANGE`: overwrites from `offset` on; the new length.
 pub fn setrange(key: impl Arg, offset: usize, value: impl Arg) -> Typed<usize> {
-    write!("SETRANGE"; arg(key), arg(offset), arg(value))
+    Typed::new(Command::new("SETRANGE").arg(key).arg(offset).arg(value))
 }
 
 /// `LCS`: the longest common subsequence of two strings.
 pub fn lcs(one: impl Arg, other: impl Arg) -> Typed<Bytes> {
-    read!("LCS"; arg(one), arg(other))
+    Typed::new(Command::new("LCS").arg(one).arg(other).read_only())
 }
 
 /// `LCS ... LEN`: how long the longest common subsequence is.
 pub fn lcs_len(one: impl Arg, other: impl Arg) -> Typed<usize> {
-    read!("LCS"; arg(one), arg(other), arg("LEN"))
+    Typed::new(Command::new("LCS").arg(one).arg(other).arg("LEN").read_only())
 }

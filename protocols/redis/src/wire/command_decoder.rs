@@ -25,6 +25,7 @@ pub struct CommandDecoder {
     scanned: usize,
     /// An array has begun.
     in_array: bool,
+    failed: Option<DecodeError>,
 }
 
 impl CommandDecoder {
@@ -36,6 +37,7 @@ impl CommandDecoder {
             max_elements: limits.max_elements,
             scanned: 0,
             in_array: false,
+            failed: None,
         }
     }
 
@@ -45,7 +47,17 @@ impl CommandDecoder {
     }
 
     /// Takes the next command off the front of `input`; `Ok(None)` when it is incomplete, and then leaves it there.
+    /// After an error it returns that error for ever.
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<ReceivedCommand>, DecodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let result = self.advance(input);
+        self.failed = result.as_ref().err().copied();
+        result
+    }
+
+    fn advance(&mut self, input: &mut BytesMut) -> Result<Option<ReceivedCommand>, DecodeError> {
         loop {
             let Some(&first) = input.first() else { return Ok(None) };
             if self.in_array || first == b'*' {

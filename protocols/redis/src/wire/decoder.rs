@@ -92,9 +92,46 @@ impl Decoder {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if input.capacity() > self.capacity {
-            self.holder = input.capacity();
+        let capacity = input.capacity();
+        if capacity > self.capacity {
+            self.holder = capacity;
         }
+        if let Some(text) = self.short_text(input) {
+            // A view that was advanced is that much shorter.
+            self.capacity = input.capacity();
+            return Ok(Some(Reply::Bulk(text)));
+        }
+        self.decode_any(input)
+    }
+
+    /// The most frequent reply by far: a whole short bulk string.
+    #[inline]
+    fn short_text(&mut self, input: &mut BytesMut) -> Option<Bytes> {
+        if self.pos > 0 || self.bulk.is_some() {
+            return None;
+        }
+        let (len, start) = match **input {
+            [b'$', a @ b'0'..=b'9', b'\r', b'\n', ..] => (usize::from(a - b'0'), 4),
+            [b'$', a @ b'0'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => {
+                (usize::from(a - b'0') * 10 + usize::from(b - b'0'), 5)
+            }
+            [b'$', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
+                (usize::from(a - b'0') * 100 + usize::from(b - b'0') * 10 + usize::from(c - b'0'), 6)
+            }
+            _ => return None,
+        };
+        let end = start + len;
+        let whole = input.get(end..end + 2) == Some(b"\r\n");
+        if !whole || len > self.limits.max_bulk_len || len >= self.holder / 4 {
+            return None;
+        }
+        let text = Bytes::copy_from_slice(&input[start..end]);
+        input.advance(end + 2);
+        self.needed = 1;
+        Some(text)
+    }
+
+    fn decode_any(&mut self, input: &mut BytesMut) -> Result<Option<Reply>, DecodeError> {
         let result = self.advance(input);
         self.capacity = input.capacity();
         if let Err(error) = result {
@@ -236,7 +273,7 @@ impl Decoder {
             input.advance(self.pos);
             Aggregate::joined(owned.into())
         } else {
-            Aggregate::apart(owned.into(), input.split_to(self.pos).freeze())
+            Aggregate::apart(owned, input.split_to(self.pos).freeze())
         };
         self.reset();
         Reply::Aggregate(aggregate)

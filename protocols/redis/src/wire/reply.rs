@@ -174,30 +174,30 @@ impl core::error::Error for ServerError {}
 /// An array, map, set or push with all that is in it: a flat table of nodes beside the bytes they point into.
 #[derive(Clone)]
 pub struct Aggregate {
-    /// The table when it lies apart; empty when it lies in front of the bytes in `data`.
-    table: Bytes,
+    /// The table when it lies apart; otherwise it lies in front of the bytes in `data`.
+    table: Option<Box<[u8]>>,
     data: Bytes,
 }
 
 impl Aggregate {
     /// Table and bytes in one allocation, table first.
     pub(super) fn joined(data: Bytes) -> Self {
-        Self { table: Bytes::new(), data }
+        Self { table: None, data }
     }
 
-    pub(super) fn apart(table: Bytes, data: Bytes) -> Self {
-        Self { table, data }
+    pub(super) fn apart(table: Vec<u8>, data: Bytes) -> Self {
+        Self { table: Some(table.into()), data }
     }
 
     #[inline]
     fn node(&self, index: usize) -> Node {
-        Node::read(if self.table.is_empty() { &self.data } else { &self.table }, index)
+        Node::read(self.table.as_deref().unwrap_or(&self.data), index)
     }
 
     /// Where the texts' offsets count from.
     #[inline]
     fn base(&self) -> usize {
-        if self.table.is_empty() { self.node(0).high as usize * NODE_LEN } else { 0 }
+        if self.table.is_none() { self.node(0).high as usize * NODE_LEN } else { 0 }
     }
 
     fn blob(&self, node: Node) -> Blob<'_> {
@@ -289,7 +289,7 @@ impl Aggregate {
             }
             table.extend_from_slice(&node.to_bytes());
         }
-        Self::apart(table.into(), text.into())
+        Self::apart(table, text.into())
     }
 }
 

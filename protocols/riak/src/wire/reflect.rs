@@ -102,15 +102,31 @@ fn is_secret(message: &str, field: &str) -> bool {
     message == "RpbAuthReq" && field == "password"
 }
 
-/// Shows the fields that are present, and nothing else.
+/// Shows the fields of a message that are present, and nothing else.
 pub(crate) fn debug(message: &dyn Reflect, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut shown = f.debug_struct(message.name());
+    f.write_str(message.name())?;
+    let (mut result, mut before, mut in_list) = (Ok(()), None, false);
     message.for_each_field(&mut |field| {
-        if is_secret(message.name(), field.name) {
-            shown.field(field.name, &format_args!(".."));
+        let same = before == Some(field.number);
+        let end = if in_list && !same { "]" } else { "" };
+        let start = if before.is_none() { " { " } else { ", " };
+        let written = write!(f, "{end}{start}").and_then(|()| match (same, field.repeated) {
+            (true, _) => Ok(()),
+            (false, false) => write!(f, "{}: ", field.name),
+            (false, true) => write!(f, "{}: [", field.name),
+        });
+        let shown = if is_secret(message.name(), field.name) {
+            f.write_str("..")
         } else {
-            shown.field(field.name, &field.value);
-        }
+            write!(f, "{:?}", field.value)
+        };
+        result = result.and(written).and(shown);
+        (before, in_list) = (Some(field.number), field.repeated);
     });
-    shown.finish()
+    result?;
+    f.write_str(match (before, in_list) {
+        (None, _) => "",
+        (Some(_), false) => " }",
+        (Some(_), true) => "] }",
+    })
 }

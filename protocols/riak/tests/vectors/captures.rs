@@ -109,7 +109,7 @@ pub(crate) fn load(path: &Path) -> Result<Capture, Failed> {
     })
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).expect("captures are written in hex") as u8;
     text.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
@@ -120,7 +120,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A message as the reference decoder prints it.
-fn to_json(message: &dyn Reflect) -> Value {
+pub(crate) fn to_json(message: &dyn Reflect) -> Value {
     let mut object = Map::new();
     message.for_each_field(&mut |Field { name, repeated, value, .. }| {
         let value = match value {

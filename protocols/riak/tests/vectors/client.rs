@@ -11,14 +11,14 @@ use glowplug_riak::{ClientConnection, Config, Credentials, Error, Event, Respons
 use crate::captures::{Capture, Recorded};
 
 /// A request and the frames that answer it.
-struct Turn<'a> {
-    request: Request,
-    sent: &'a Recorded,
-    answers: Vec<&'a Recorded>,
+pub(crate) struct Turn<'a> {
+    pub(crate) request: Request,
+    pub(crate) sent: &'a Recorded,
+    pub(crate) answers: Vec<&'a Recorded>,
 }
 
 /// Gives every request its answers. The node answers in order, so they are dealt out from the front.
-fn turns(capture: &Capture) -> Vec<Turn<'_>> {
+pub(crate) fn turns(capture: &Capture) -> Vec<Turn<'_>> {
     let mut answers: VecDeque<&Recorded> = capture.frames.iter().filter(|frame| !frame.from_client).collect();
     let asked = capture.frames.iter().filter(|frame| frame.from_client);
     asked

@@ -4,6 +4,8 @@
 
 mod captures;
 mod client;
+#[cfg(feature = "memory")]
+mod node;
 mod proto;
 mod server;
 
@@ -22,5 +24,7 @@ fn main() {
     let proto = root.join("vectors/riak/riak_pb");
     let mut trials = proto::trials(&proto);
     trials.extend(captures::trials(&root.join("captures/riak")));
+    #[cfg(feature = "memory")]
+    trials.extend(node::trials(&root.join("captures/riak")));
     libtest_mimic::run(&arguments, trials).exit();
 }

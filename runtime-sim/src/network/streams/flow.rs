@@ -267,7 +267,8 @@ impl World {
     fn on_data(&mut self, id: u64, from: usize, mut data: Bytes) {
         let Some(connection) = self.network.streams.connections.get_mut(&id) else { return };
         let pipe = &mut connection.pipes[from];
-        if !connection.ends[1 - from].held {
+        // RFC 9293 §3.10.7.1: what comes for a connection that is over here is answered with a reset.
+        if !connection.ends[1 - from].held || connection.ends[1 - from].error.is_some() {
             pipe.occupied -= data.len();
             World::wake(&mut self.wakes, &mut pipe.writer);
             self.note("data for nobody arrives", id, data.len() as u64);

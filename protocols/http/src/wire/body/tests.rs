@@ -107,6 +107,8 @@ fn malformed_chunks() {
         (b"0\r\nT : 1\r\n\r\n", (Reason::FieldName, 1)),
         (b"0\r\nT: 1\n\r\n", (Reason::LineEnd, 4)),
         (b"0\r\nT: \x01\r\n\r\n", (Reason::FieldValue, 3)),
+        (b"0\r\nT: 1\r\nContent-Length: 1\r\n\r\n", (Reason::TrailerForbidden, 6)),
+        (b"0\r\nHOST: a\r\n\r\n", (Reason::TrailerForbidden, 0)),
     ] {
         assert_eq!(refusal(wire), expected, "{}", wire.escape_ascii());
     }

@@ -1,5 +1,7 @@
 //! Datagrams through the simulated network.
 
+mod machines;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeSet;
@@ -7,8 +9,10 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use glowplug_core::Path;
+use glowplug_runtime::drive::Datagrams;
 use glowplug_runtime::{DatagramSocket as _, RecvBatch, Runtime, SendBatch, Spawn};
 use glowplug_sim::{Link, Sim, Simulation, seeds};
+use machines::{Asker, Echoer};
 use support::*;
 
 const SERVER: &str = "10.0.0.2:53";
@@ -149,4 +153,27 @@ fn a_slow_link_makes_senders_wait_and_a_slow_reader_loses() {
         }
         assert_eq!(came, 212, "what fits into a socket's buffer");
     });
+}
+
+#[test]
+fn the_datagram_driver_asks_until_everything_is_answered() {
+    for seed in seeds(100) {
+        let (mut simulation, client, server) = pair(seed, Link::rough().loss(0.3));
+        simulation.run(async {
+            let socket = server.bind(addr(SERVER)).await.unwrap();
+            let mut echo = Datagrams::new(server.clone(), socket, Echoer::default());
+            let echoing = server.task("echo", async move { echo.next_event().await });
+            let socket = client.bind(addr("10.0.0.1:0")).await.unwrap();
+            let mut asker = Datagrams::new(client.clone(), socket, Asker::new(addr(SERVER), 200));
+            let mut answered = BTreeSet::new();
+            while let Some(number) = asker.next_event().await.unwrap() {
+                assert!(answered.insert(number), "{number} was answered twice");
+            }
+            assert_eq!(answered.len(), 200);
+            echoing.abort();
+            echoing.await;
+        });
+        simulation.run_until_idle();
+        assert_eq!(simulation.usage().datagrams, 0);
+    }
 }

@@ -1,0 +1,149 @@
+//! What was found before.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::Hasher;
+use core::time::Duration;
+
+use glowplug_core::{Instant, Rng};
+use hashbrown::HashTable;
+use siphasher::sip::SipHasher13;
+
+use super::answer::Finding;
+use crate::wire::{Name, RecordType};
+
+#[derive(Debug)]
+struct Entry {
+    name: Name,
+    rtype: RecordType,
+    finding: Arc<Finding>,
+    expires: Instant,
+    /// After a failure to refresh it, a stale entry serves until then without another try.
+    retry_at: Instant,
+    /// Set when the entry is used, cleared when the hand passes (the clock algorithm).
+    used: bool,
+}
+
+/// A finding in the cache.
+#[derive(Clone, Debug)]
+pub(super) enum Hit {
+    /// It is valid for so long.
+    Fresh(Arc<Finding>, Duration),
+    /// It ended so long ago; true if a refresh failed just now.
+    Stale(Arc<Finding>, Duration, bool),
+}
+
+/// Findings by name and type, at most so many. The names come from the network as much as from the application, so the
+/// hash is keyed.
+#[derive(Debug)]
+pub(super) struct Cache {
+    table: HashTable<u32>,
+    entries: Vec<Entry>,
+    keys: (u64, u64),
+    hand: usize,
+    max_entries: usize,
+    /// How long entries are kept beyond their time.
+    max_stale: Duration,
+}
+
+impl Cache {
+    pub(super) fn new(max_entries: usize, max_stale: Duration, rng: &mut Rng) -> Self {
+        Self {
+            table: HashTable::new(),
+            entries: Vec::new(),
+            keys: (rng.u64(), rng.u64()),
+            hand: 0,
+            max_entries,
+            max_stale,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn hash(keys: (u64, u64), name: &Name, rtype: RecordType) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
+        core::hash::Hash::hash(name, &mut hasher);
+        hasher.write_u16(rtype.0);
+        hasher.finish()
+    }
+
+    fn find(&self, name: &Name, rtype: RecordType) -> Option<usize> {
+        let hash = Self::hash(self.keys, name, rtype);
+        let same = |index: &u32| {
+            let entry = &self.entries[*index as usize];
+            entry.rtype == rtype && entry.name == *name
+        };
+        self.table.find(hash, same).map(|index| *index as usize)
+    }
+
+    pub(super) fn get(&mut self, now: Instant, name: &Name, rtype: RecordType) -> Option<Hit> {
+        let index = self.find(name, rtype)?;
+        let entry = &mut self.entries[index];
+        entry.used = true;
+        let finding = Arc::clone(&entry.finding);
+        if now < entry.expires {
+            return Some(Hit::Fresh(finding, entry.expires - now));
+        }
+        let age = now - entry.expires;
+        (age < self.max_stale).then(|| Hit::Stale(finding, age, now < entry.retry_at))
+    }
+
+    pub(super) fn put(&mut self, now: Instant, name: &Name, rtype: RecordType, finding: Arc<Finding>) {
+        if self.max_entries == 0 || finding.ttl.is_zero() {
+            return;
+        }
+        let expires = super::answer::expires(now, &finding);
+        let entry =
+            Entry { name: name.clone(), rtype, finding, expires, retry_at: Instant::ZERO, used: false };
+        if let Some(index) = self.find(name, rtype) {
+            self.entries[index] = entry;
+            return;
+        }
+        let index = if self.entries.len() < self.max_entries {
+            self.entries.push(entry);
+            self.entries.len() - 1
+        } else {
+            let index = self.evict(now);
+            self.entries[index] = entry;
+            index
+        };
+        let hash = Self::hash(self.keys, name, rtype);
+        let (entries, keys) = (&self.entries, self.keys);
+        self.table.insert_unique(hash, index as u32, |index| {
+            let entry = &entries[*index as usize];
+            Self::hash(keys, &entry.name, entry.rtype)
+        });
+    }
+
+    /// Frees a place: of an entry whose time is up, or of one that was not used since the hand last passed.
+    fn evict(&mut self, now: Instant) -> usize {
+        loop {
+            let index = self.hand;
+            self.hand = (self.hand + 1) % self.entries.len();
+            let entry = &mut self.entries[index];
+            if core::mem::take(&mut entry.used) && entry.expires + self.max_stale > now {
+                continue;
+            }
+            let hash = Self::hash(self.keys, &entry.name, entry.rtype);
+            if let Ok(slot) = self.table.find_entry(hash, |other| *other as usize == index) {
+                slot.remove();
+            }
+            return index;
+        }
+    }
+
+    /// A refresh failed: the stale entry serves until `until` without another try.
+    pub(super) fn defer(&mut self, name: &Name, rtype: RecordType, until: Instant) {
+        if let Some(index) = self.find(name, rtype) {
+            self.entries[index].retry_at = until;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.table.clear();
+        self.entries.clear();
+        self.hand = 0;
+    }
+}

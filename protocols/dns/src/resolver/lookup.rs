@@ -1,0 +1,238 @@
+//! One lookup: the names it tries, one after another, and the types it wants of each, side by side.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+
+use glowplug_core::{Instant, Token};
+
+use super::answer::{self, Event, Finding, Freshness, LookupError, MAX_CHAIN, Source};
+use super::{Resolver, Timer, candidate_names};
+use crate::wire::{Name, NameError, Rcode, Rdata, Record, RecordType};
+
+/// One type of a lookup.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) rtype: RecordType,
+    /// The name at the end of the aliases so far.
+    pub(super) at: Name,
+    pub(super) chain: Vec<Record>,
+    pub(super) flight: Option<u64>,
+    pub(super) done: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Lookup {
+    pub(super) types: Vec<RecordType>,
+    pub(super) candidates: VecDeque<Name>,
+    pub(super) legs: Vec<Leg>,
+    pub(super) found: bool,
+    pub(super) failure: Option<LookupError>,
+    pub(super) deadline: Instant,
+}
+
+impl Resolver {
+    pub(super) fn begin_addresses(&mut self, now: Instant, token: Token, host: &str, [v4, v6]: [bool; 2]) {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return self.local_addresses(token, &Name::root(), &[address], [v4, v6], Source::Local);
+        }
+        let name = match Name::from_text(host.as_bytes()) {
+            Ok(name) => name,
+            Err(error) => return self.finish(token, Err(LookupError::BadName(error))),
+        };
+        if is_localhost(&name) {
+            return self.local_addresses(token, &name, LOCALHOST, [v4, v6], Source::Local);
+        }
+        let listed = self.hosts.addresses(&name);
+        if !listed.is_empty() {
+            let listed = listed.to_vec();
+            return self.local_addresses(token, &name, &listed, [v4, v6], Source::Hosts);
+        }
+        let mut types = Vec::with_capacity(2);
+        if v4 {
+            types.push(RecordType::A);
+        }
+        if v6 && self.config.ipv6 {
+            types.push(RecordType::AAAA);
+        }
+        match self.candidates(host) {
+            Ok(candidates) => self.begin(now, token, types, candidates),
+            Err(error) => self.finish(token, Err(LookupError::BadName(error))),
+        }
+    }
+
+    fn candidates(&self, host: &str) -> Result<VecDeque<Name>, NameError> {
+        let config = &self.config;
+        let mut names = candidate_names(host, &config.search, config.ndots, config.search_style)?;
+        if config.no_tld_query && !host.contains('.') {
+            let bare = Name::from_text(host.as_bytes())?;
+            names.retain(|name| *name != bare);
+        }
+        Ok(names.into())
+    }
+
+    pub(super) fn begin_records(&mut self, now: Instant, token: Token, name: Name, rtype: RecordType) {
+        if is_localhost(&name) && matches!(rtype, RecordType::A | RecordType::AAAA) {
+            let families = [rtype == RecordType::A, rtype == RecordType::AAAA];
+            return self.local_addresses(token, &name, LOCALHOST, families, Source::Local);
+        }
+        self.begin(now, token, alloc::vec![rtype], VecDeque::from([name]));
+    }
+
+    /// Answers with addresses that are known without asking.
+    fn local_addresses(
+        &mut self,
+        token: Token,
+        name: &Name,
+        addresses: &[IpAddr],
+        [v4, v6]: [bool; 2],
+        source: Source,
+    ) {
+        let mut found = false;
+        for (rtype, wanted) in [(RecordType::A, v4), (RecordType::AAAA, v6)] {
+            let data: Vec<Rdata> = addresses
+                .iter()
+                .filter_map(|address| match address {
+                    IpAddr::V4(address) if rtype == RecordType::A => Some(Rdata::a(*address)),
+                    IpAddr::V6(address) if rtype == RecordType::AAAA => Some(Rdata::aaaa(*address)),
+                    _ => None,
+                })
+                .collect();
+            if wanted && !data.is_empty() {
+                found = true;
+                self.events.push_back(Event::Answer(token, answer::local(name, rtype, data, source)));
+            }
+        }
+        self.finish(token, if found { Ok(()) } else { Err(LookupError::NoRecords) });
+    }
+
+    fn begin(&mut self, now: Instant, token: Token, types: Vec<RecordType>, candidates: VecDeque<Name>) {
+        let deadline = now + self.config.lookup_timeout;
+        self.timers.insert((deadline, Timer::Lookup(token)));
+        let lookup = Lookup { types, candidates, legs: Vec::new(), found: false, failure: None, deadline };
+        self.lookups.insert(token, lookup);
+        self.next_candidate(token);
+    }
+
+    /// Tries the next name of the search list, or ends the lookup.
+    fn next_candidate(&mut self, token: Token) {
+        let Some(lookup) = self.lookups.get_mut(&token) else { return };
+        let next = lookup.candidates.pop_front().filter(|_| !lookup.types.is_empty());
+        let Some(name) = next else {
+            let failure = lookup.failure.take().unwrap_or(LookupError::NoRecords);
+            return self.finish(token, Err(failure));
+        };
+        let leg = |rtype: &RecordType| Leg {
+            rtype: *rtype,
+            at: name.clone(),
+            chain: Vec::new(),
+            flight: None,
+            done: false,
+        };
+        lookup.legs = lookup.types.iter().map(leg).collect();
+        self.todo.extend((0..lookup.legs.len()).map(|leg| (token, leg)));
+    }
+
+    pub(super) fn found(
+        &mut self,
+        token: Token,
+        index: usize,
+        finding: &Finding,
+        source: Source,
+        left: Duration,
+        freshness: Freshness,
+    ) {
+        let Some(lookup) = self.lookups.get_mut(&token) else { return };
+        let Some(leg) = lookup.legs.get_mut(index).filter(|leg| !leg.done) else { return };
+        leg.flight = None;
+        if !finding.complete {
+            if leg.chain.len() + finding.chain.len() > MAX_CHAIN {
+                return self.leg_failed(token, index, LookupError::AliasLoop);
+            }
+            leg.chain.extend(finding.chain.iter().cloned());
+            leg.at = finding.name.clone();
+            self.todo.push_back((token, index));
+            return;
+        }
+        if finding.records.is_empty() {
+            let nothing = finding.rcode == Rcode::NXDOMAIN;
+            let failure = if nothing { LookupError::NoSuchName } else { LookupError::NoRecords };
+            return self.leg_failed(token, index, failure);
+        }
+        let chain = core::mem::take(&mut leg.chain);
+        leg.done = true;
+        lookup.found = true;
+        let answer = finding.answer(leg.rtype, chain, source, left, freshness);
+        self.events.push_back(Event::Answer(token, answer));
+        self.leg_done(token);
+    }
+
+    pub(super) fn leg_failed(&mut self, token: Token, index: usize, failure: LookupError) {
+        let Some(lookup) = self.lookups.get_mut(&token) else { return };
+        let Some(leg) = lookup.legs.get_mut(index).filter(|leg| !leg.done) else { return };
+        leg.done = true;
+        leg.flight = None;
+        if lookup.failure.as_ref().is_none_or(|known| weight(&failure) >= weight(known)) {
+            lookup.failure = Some(failure);
+        }
+        self.leg_done(token);
+    }
+
+    /// Looks whether all legs of a lookup are done, and what is next.
+    fn leg_done(&mut self, token: Token) {
+        let Some(lookup) = self.lookups.get_mut(&token) else { return };
+        if !lookup.legs.iter().all(|leg| leg.done) {
+            return;
+        }
+        if lookup.found {
+            return self.finish(token, Ok(()));
+        }
+        // As in glibc: what a server said about one name lets the search go on, silence ends it.
+        match lookup.failure.take() {
+            Some(failure) if weight(&failure) > MAX_PASSING => self.finish(token, Err(failure)),
+            failure => {
+                lookup.failure = failure;
+                self.next_candidate(token);
+            }
+        }
+    }
+
+    pub(super) fn finish(&mut self, token: Token, result: Result<(), LookupError>) {
+        self.remove(token);
+        self.events.push_back(Event::Done(token, result));
+    }
+
+    /// Takes a lookup out of all tables, with the flights that it alone waited for.
+    pub(super) fn remove(&mut self, token: Token) {
+        let Some(lookup) = self.lookups.remove(&token) else { return };
+        self.timers.remove(&(lookup.deadline, Timer::Lookup(token)));
+        for id in lookup.legs.iter().filter_map(|leg| leg.flight) {
+            let Some(flight) = self.flights.get_mut(&id) else { continue };
+            flight.waiters.retain(|(waiter, _)| *waiter != token);
+            if flight.waiters.is_empty() {
+                self.drop_flight(id);
+            }
+        }
+    }
+}
+
+/// Failures up to this weight let the search list go on.
+const MAX_PASSING: u8 = 2;
+
+/// Which of several failures tells most.
+fn weight(failure: &LookupError) -> u8 {
+    match failure {
+        LookupError::NoSuchName => 0,
+        LookupError::Refused(_) => 1,
+        LookupError::NoRecords => 2,
+        _ => 3,
+    }
+}
+
+const LOCALHOST: &[IpAddr] = &[IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
+
+/// RFC 6761 section 6.3: `localhost` and everything below it never leaves the machine.
+fn is_localhost(name: &Name) -> bool {
+    name.labels().last().is_some_and(|label| label.eq_ignore_ascii_case(b"localhost"))
+}

@@ -1,0 +1,422 @@
+//! From host names to answers: a stub resolver as a pure machine.
+//!
+//! It owns no socket and speaks to no server. It hands out [`Order`]s - ask this server this, over UDP or TCP, until
+//! then - and is told what came of them. Whoever drives it sends them with [`UdpClient`]s (several, each on a random port,
+//! replaced after a while) and [`ClientConnection`]s (over TCP or TLS), or over HTTPS.
+//!
+//! ```text
+//!  submit --> hosts, literals --> cache --> flight: servers in turn --> cache
+//!                                   |          ^ one per question, shared by all who ask
+//!                                   v          |
+//!                    Event::Answer, Event::Done
+//! ```
+//!
+//! [`UdpClient`]: crate::UdpClient
+//! [`ClientConnection`]: crate::ClientConnection
+
+mod answer;
+mod cache;
+mod candidates;
+mod conf;
+mod config;
+mod flight;
+mod hosts;
+mod lookup;
+mod request;
+mod servers;
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use glowplug_core::{Instant, Rng, Seed, SubmitError, Token};
+
+pub use answer::{Answer, Event, Freshness, LookupError, SecurityVerdict, Source};
+pub use candidates::{SearchStyle, candidate_names};
+pub use conf::ResolvConf;
+pub use config::{ResolverConfig, StaleConfig};
+pub use hosts::Hosts;
+pub use request::{Ask, Channel, Order, Request};
+
+use crate::error::ExchangeError;
+use crate::query::Reply;
+use crate::wire::{Name, Rcode, Rdata, RecordType};
+use answer::Finding;
+use cache::{Cache, Hit};
+use flight::{Flight, Step};
+use lookup::{Leg, Lookup};
+use servers::Servers;
+
+#[derive(Debug)]
+struct Exchange {
+    /// `None` for a probe.
+    flight: Option<u64>,
+    server: SocketAddr,
+    deadline: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// A whole lookup's time is up.
+    Lookup(Token),
+    /// A server's time is up.
+    Exchange(Token),
+    /// Waiters take what is out of date.
+    Stale(u64),
+}
+
+/// A stub resolver, as a pure state machine. See the [module's page](self).
+#[derive(Debug)]
+pub struct Resolver {
+    config: ResolverConfig,
+    hosts: Hosts,
+    servers: Servers,
+    cache: Cache,
+    rng: Rng,
+    lookups: BTreeMap<Token, Lookup>,
+    flights: BTreeMap<u64, Flight>,
+    by_question: BTreeMap<(RecordType, Name), u64>,
+    exchanges: BTreeMap<Token, Exchange>,
+    timers: BTreeSet<(Instant, Timer)>,
+    /// Legs that have a question to ask.
+    todo: VecDeque<(Token, usize)>,
+    orders: VecDeque<Order>,
+    events: VecDeque<Event>,
+    next_id: u64,
+}
+
+impl Resolver {
+    /// A resolver with an empty cache.
+    pub fn new(config: ResolverConfig, hosts: Hosts, seed: &Seed) -> Self {
+        let mut rng = seed.rng();
+        let server_rng = rng.seed().rng();
+        Self {
+            servers: Servers::new(&config.servers, server_rng),
+            cache: Self::new_cache(&config, &mut rng),
+            config,
+            hosts,
+            rng,
+            lookups: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            by_question: BTreeMap::new(),
+            exchanges: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            todo: VecDeque::new(),
+            orders: VecDeque::new(),
+            events: VecDeque::new(),
+            next_id: 0,
+        }
+    }
+
+    fn new_cache(config: &ResolverConfig, rng: &mut Rng) -> Cache {
+        let max_stale = config.stale.map_or(Duration::ZERO, |stale| stale.max_age);
+        Cache::new(config.cache_entries.min(u32::MAX as usize), max_stale, rng)
+    }
+
+    /// Takes another configuration and hosts file. Running lookups go on with the servers they know; the cache is emptied,
+    /// since another network may have other answers.
+    pub fn replace_config(&mut self, config: ResolverConfig, hosts: Hosts) {
+        self.servers.replace(&config.servers);
+        self.cache = Self::new_cache(&config, &mut self.rng);
+        self.config = config;
+        self.hosts = hosts;
+    }
+
+    /// Forgets all answers.
+    pub fn clear_cache(&mut self) {
+        self.cache.clear();
+    }
+
+    /// How many answers are kept.
+    pub fn cached(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Lookups that are not over.
+    pub fn in_flight(&self) -> usize {
+        self.lookups.len()
+    }
+
+    /// Begins a lookup. It ends with one [`Event::Done`], within the configured time.
+    pub fn submit(
+        &mut self,
+        now: Instant,
+        token: Token,
+        request: Request,
+    ) -> Result<(), SubmitError<Request>> {
+        if self.lookups.len() + self.events.len() >= self.config.max_lookups {
+            return Err(SubmitError::Full(request));
+        }
+        match request {
+            Request::Addresses { host, families } => self.begin_addresses(now, token, &host, families),
+            Request::Records { name, rtype } => self.begin_records(now, token, name, rtype),
+            Request::Reverse(address) => match self.hosts.name(address) {
+                Some(name) => {
+                    let data = [Rdata::ptr(name)];
+                    let answer = answer::local(&Name::reverse(address), RecordType::PTR, data, Source::Hosts);
+                    self.events.push_back(Event::Answer(token, answer));
+                    self.events.push_back(Event::Done(token, Ok(())));
+                }
+                None => self.begin_records(now, token, Name::reverse(address), RecordType::PTR),
+            },
+        }
+        self.run(now);
+        Ok(())
+    }
+
+    /// Nobody waits for this lookup any more.
+    pub fn cancel(&mut self, token: Token) {
+        self.remove(token);
+        self.events.retain(|event| !matches!(event, Event::Answer(t, _) | Event::Done(t, _) if *t == token));
+    }
+
+    /// The next event, if there is one.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The next thing to do, if there is one.
+    pub fn poll_order(&mut self) -> Option<Order> {
+        self.orders.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Tells the resolver that its deadline may have passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(at, timer)) = self.timers.first() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            match timer {
+                Timer::Lookup(token) => {
+                    if let Some(lookup) = self.lookups.get(&token) {
+                        let result = if lookup.found { Ok(()) } else { Err(LookupError::TimedOut) };
+                        self.finish(token, result);
+                    }
+                }
+                Timer::Exchange(token) => {
+                    self.orders.push_back(Order::Forget(token));
+                    self.reply(now, token, Err(ExchangeError::TimedOut));
+                }
+                Timer::Stale(id) => self.serve_stale(now, id),
+            }
+        }
+        self.run(now);
+    }
+
+    /// What came of an [`Ask`]. Tokens that are not known (any more) are ignored.
+    pub fn handle_reply(&mut self, now: Instant, token: Token, result: Result<Reply, ExchangeError>) {
+        self.reply(now, token, result);
+        self.run(now);
+    }
+
+    /// Asks what the legs have to ask, until all of them wait. Each step follows an alias or ends a leg, and both are bounded.
+    fn run(&mut self, now: Instant) {
+        while let Some((token, leg)) = self.todo.pop_front() {
+            self.ask(now, token, leg);
+        }
+    }
+
+    fn ask(&mut self, now: Instant, token: Token, index: usize) {
+        let lookups = &mut self.lookups;
+        let Some(leg) = lookups.get_mut(&token).and_then(|lookup| lookup.legs.get_mut(index)) else { return };
+        let (name, rtype) = (leg.at.clone(), leg.rtype);
+        let stale = match self.cache.get(now, &name, rtype) {
+            Some(Hit::Fresh(finding, left)) => {
+                return self.found(token, index, &finding, Source::Cache, left, Freshness::Fresh);
+            }
+            Some(Hit::Stale(finding, age, true)) => {
+                return self.found(token, index, &finding, Source::Cache, STALE_TTL, Freshness::Stale(age));
+            }
+            Some(Hit::Stale(finding, age, false)) => Some((finding, now - age)),
+            None => None,
+        };
+        let key = (rtype, name);
+        let (id, fresh) = match self.by_question.get(&key) {
+            Some(id) => (*id, false),
+            None => (self.new_id(), true),
+        };
+        leg_of(&mut self.lookups, token, index, |leg| leg.flight = Some(id));
+        if !fresh {
+            if let Some(flight) = self.flights.get_mut(&id) {
+                flight.waiters.push((token, index));
+            }
+            return;
+        }
+        let order = self.servers.order(now, self.config.rotate);
+        let mut flight = Flight::new(key.1.clone(), rtype, order, &self.config);
+        flight.waiters.push((token, index));
+        if let (Some(stale), Some(config)) = (stale, self.config.stale) {
+            let at = now + config.client_timeout;
+            flight.stale = Some(stale);
+            flight.stale_at = Some(at);
+            self.timers.insert((at, Timer::Stale(id)));
+        }
+        self.by_question.insert(key, id);
+        self.flights.insert(id, flight);
+        if let Some(server) = self.servers.probe(now, self.config.probe_chance) {
+            self.send(now, id, server, true);
+        }
+        self.send_next(now, id);
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Sends a flight's question to the server whose turn it is.
+    fn send_next(&mut self, now: Instant, id: u64) {
+        match self.flights.get(&id).and_then(Flight::server) {
+            Some(server) => self.send(now, id, server, false),
+            None => self.fail(now, id),
+        }
+    }
+
+    fn send(&mut self, now: Instant, id: u64, server: SocketAddr, probe: bool) {
+        let token = Token(self.new_id());
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        let limit = self
+            .servers
+            .get(server)
+            .map_or(self.config.timeout, |server| server.time_limit(&self.config, flight.pass));
+        let deadline = now + limit;
+        let query = flight.query(server, &mut self.servers, &self.config);
+        if !probe {
+            flight.exchange = Some(token);
+        }
+        let channel = flight.channel;
+        self.exchanges.insert(token, Exchange { flight: (!probe).then_some(id), server, deadline });
+        self.timers.insert((deadline, Timer::Exchange(token)));
+        self.orders.push_back(Order::Ask(Ask { token, server, channel, query, deadline }));
+    }
+
+    fn reply(&mut self, now: Instant, token: Token, result: Result<Reply, ExchangeError>) {
+        let Some(exchange) = self.exchanges.remove(&token) else { return };
+        self.timers.remove(&(exchange.deadline, Timer::Exchange(token)));
+        let server = exchange.server;
+        let flight = exchange.flight.and_then(|id| Some((id, self.flights.get_mut(&id)?)));
+        let Some((id, flight)) = flight else {
+            // A probe: all that matters is whether the server is well.
+            let rcode = result.as_ref().ok().map(|reply| reply.view().flags().low_rcode());
+            match (result, rcode) {
+                (Ok(reply), Some(Rcode::NOERROR | Rcode::NXDOMAIN)) => {
+                    self.servers.succeeded(server, reply.round_trip);
+                }
+                _ => self.servers.failed(now, server, &self.config),
+            }
+            return;
+        };
+        flight.exchange = None;
+        let step = match result {
+            Ok(reply) => {
+                let step = flight.read(&reply, server, &mut self.servers, &self.config);
+                if matches!(step, Step::Found(_)) {
+                    self.servers.succeeded(server, reply.round_trip);
+                } else if matches!(&step, Step::Next(LookupError::Refused(_) | LookupError::Malformed(_))) {
+                    self.servers.failed(now, server, &self.config);
+                }
+                step
+            }
+            // The server may be in good health, and no forger: TCP tells.
+            Err(ExchangeError::CaseLost) if flight.channel == Channel::Udp => {
+                flight.channel = Channel::Tcp;
+                Step::Again
+            }
+            Err(error) => {
+                self.servers.failed(now, server, &self.config);
+                Step::Next(LookupError::Exchange(error))
+            }
+        };
+        match step {
+            Step::Found(finding) => self.settle(now, id, finding),
+            Step::Again => self.send_next(now, id),
+            // Another server would tell the same.
+            Step::Next(LookupError::AliasLoop) => {
+                flight.failure = LookupError::AliasLoop;
+                self.fail(now, id);
+            }
+            Step::Next(failure) => {
+                flight.failure = failure;
+                if flight.advance(&self.config) { self.send_next(now, id) } else { self.fail(now, id) }
+            }
+        }
+    }
+
+    /// Ends a flight with an answer.
+    fn settle(&mut self, now: Instant, id: u64, finding: Finding) {
+        let Some(flight) = self.land(id) else { return };
+        let finding = Arc::new(finding);
+        self.cache.put(now, &flight.name, flight.rtype, Arc::clone(&finding));
+        for (token, leg) in flight.waiters {
+            self.found(token, leg, &finding, Source::Server, finding.ttl, Freshness::Fresh);
+        }
+    }
+
+    /// Ends a flight without one.
+    fn fail(&mut self, now: Instant, id: u64) {
+        let Some(flight) = self.land(id) else { return };
+        let stale = flight.stale.zip(self.config.stale);
+        if let Some(((finding, expired), config)) = stale {
+            self.cache.defer(&flight.name, flight.rtype, now + config.retry_after);
+            for (token, leg) in flight.waiters {
+                self.found(token, leg, &finding, Source::Cache, STALE_TTL, Freshness::Stale(now - expired));
+            }
+            return;
+        }
+        for (token, leg) in flight.waiters {
+            self.leg_failed(token, leg, flight.failure.clone());
+        }
+    }
+
+    /// The servers take their time: whoever waits gets what is out of date. The flight goes on for the cache's sake.
+    fn serve_stale(&mut self, now: Instant, id: u64) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        let Some((finding, expired)) = flight.stale.clone() else { return };
+        let waiters = core::mem::take(&mut flight.waiters);
+        for (token, leg) in waiters {
+            self.found(token, leg, &finding, Source::Cache, STALE_TTL, Freshness::Stale(now - expired));
+        }
+        if self.flights.len() > self.config.max_lookups {
+            self.drop_flight(id);
+        }
+    }
+
+    /// Takes a flight out of all tables.
+    fn land(&mut self, id: u64) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        self.by_question.remove(&(flight.rtype, flight.name.clone()));
+        if let Some(at) = flight.stale_at {
+            self.timers.remove(&(at, Timer::Stale(id)));
+        }
+        Some(flight)
+    }
+
+    /// Gives a flight up that nobody waits for.
+    fn drop_flight(&mut self, id: u64) {
+        let Some(exchange) = self.land(id).and_then(|flight| flight.exchange) else { return };
+        if let Some(gone) = self.exchanges.remove(&exchange) {
+            self.timers.remove(&(gone.deadline, Timer::Exchange(exchange)));
+        }
+        let before = self.orders.len();
+        self.orders.retain(|order| !matches!(order, Order::Ask(ask) if ask.token == exchange));
+        if self.orders.len() == before {
+            self.orders.push_back(Order::Forget(exchange));
+        }
+    }
+}
+
+fn leg_of(lookups: &mut BTreeMap<Token, Lookup>, token: Token, index: usize, change: impl FnOnce(&mut Leg)) {
+    if let Some(leg) = lookups.get_mut(&token).and_then(|lookup| lookup.legs.get_mut(index)) {
+        change(leg);
+    }
+}
+
+/// RFC 8767 section 4: answers that are out of date are given out for 30 seconds.
+const STALE_TTL: Duration = Duration::from_secs(30);

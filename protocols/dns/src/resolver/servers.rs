@@ -1,0 +1,137 @@
+//! The servers: who is quick, who is down, who speaks what.
+//!
+//! A server that fails is left alone for a while, twice as long with each failure. Afterwards it is not trusted with a
+//! query of its own yet: now and then one is sent to it beside the server that answers it (a probe), and a good
+//! answer brings it back. Only when nobody else is left do queries go to servers that are down.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use bytes::Bytes;
+use glowplug_core::{Instant, Rng};
+
+use super::ResolverConfig;
+use crate::wire::Cookie;
+
+/// In the first pass a server has at least so long, however quick it was before: room for one lost datagram.
+const MIN_TIMEOUT: Duration = Duration::from_millis(600);
+/// In the first pass a server that nothing is known of has at most so long.
+const UNKNOWN_TIMEOUT: Duration = Duration::from_millis(1500);
+
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    /// Smoothed over about eight answers.
+    round_trip: Option<Duration>,
+    failures: u32,
+    down_until: Instant,
+    /// False once the server has shown that it does not know EDNS.
+    pub(super) edns: bool,
+    own_cookie: [u8; 8],
+    given_cookie: Bytes,
+}
+
+impl Server {
+    fn new(address: SocketAddr, rng: &mut Rng) -> Self {
+        let mut own_cookie = [0; 8];
+        rng.fill(&mut own_cookie);
+        Self {
+            address,
+            round_trip: None,
+            failures: 0,
+            down_until: Instant::ZERO,
+            edns: true,
+            own_cookie,
+            given_cookie: Bytes::new(),
+        }
+    }
+
+    pub(super) fn cookie(&self) -> Cookie {
+        Cookie { client: self.own_cookie, server: self.given_cookie.clone() }
+    }
+
+    pub(super) fn set_server_cookie(&mut self, cookie: &[u8]) {
+        if self.given_cookie != cookie && (8..=32).contains(&cookie.len()) {
+            self.given_cookie = Bytes::copy_from_slice(cookie);
+        }
+    }
+
+    /// How long the server has for one query: little in the first pass, so that one that is down costs little, everything
+    /// in those that follow.
+    pub(super) fn time_limit(&self, config: &ResolverConfig, pass: u32) -> Duration {
+        if pass > 0 {
+            return config.timeout;
+        }
+        let limit =
+            self.round_trip.map_or(UNKNOWN_TIMEOUT, |sample| sample.saturating_mul(6).max(MIN_TIMEOUT));
+        limit.min(config.timeout)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Servers {
+    list: Vec<Server>,
+    rng: Rng,
+}
+
+impl Servers {
+    pub(super) fn new(addresses: &[SocketAddr], mut rng: Rng) -> Self {
+        let list = addresses.iter().map(|address| Server::new(*address, &mut rng)).collect();
+        Self { list, rng }
+    }
+
+    /// Takes another list; servers that stay keep what is known of them.
+    pub(super) fn replace(&mut self, addresses: &[SocketAddr]) {
+        let old = core::mem::take(&mut self.list);
+        for address in addresses {
+            let known = old.iter().find(|server| server.address == *address).cloned();
+            let server = known.unwrap_or_else(|| Server::new(*address, &mut self.rng));
+            self.list.push(server);
+        }
+    }
+
+    pub(super) fn get(&mut self, address: SocketAddr) -> Option<&mut Server> {
+        self.list.iter_mut().find(|server| server.address == address)
+    }
+
+    /// The servers in the order to ask them in.
+    pub(super) fn order(&mut self, now: Instant, rotate: bool) -> Vec<SocketAddr> {
+        let start = if rotate { self.rng.below(self.list.len() as u64) as usize } else { 0 };
+        let (behind, front) = self.list.split_at(start.min(self.list.len()));
+        let mut order: Vec<&Server> = front.iter().chain(behind).collect();
+        // A stable sort: equals stay in the order of the configuration.
+        order.sort_by_key(|server| (server.down_until > now, server.failures));
+        order.into_iter().map(|server| server.address).collect()
+    }
+
+    /// A server that has rested long enough to be tried again beside another, one time in `chance`.
+    pub(super) fn probe(&mut self, now: Instant, chance: u32) -> Option<SocketAddr> {
+        let healthy = self.list.iter().any(|server| server.failures == 0);
+        let rested = self.list.iter().find(|server| server.failures > 0 && server.down_until <= now)?;
+        let address = rested.address;
+        (healthy && chance > 0 && self.rng.chance(1, u64::from(chance))).then_some(address)
+    }
+
+    pub(super) fn succeeded(&mut self, address: SocketAddr, round_trip: Option<Duration>) {
+        if let Some(server) = self.get(address) {
+            server.failures = 0;
+            server.down_until = Instant::ZERO;
+            if let Some(sample) = round_trip {
+                server.round_trip = Some(server.round_trip.map_or(sample, |old| (old * 7 + sample) / 8));
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, now: Instant, address: SocketAddr, config: &ResolverConfig) {
+        if let Some(server) = self.get(address) {
+            let rest =
+                config.cool_down.saturating_mul(1 << server.failures.min(16)).min(config.max_cool_down);
+            server.failures = server.failures.saturating_add(1);
+            server.down_until = now + rest;
+            server.round_trip = None;
+            // It may have come back as another machine.
+            server.given_cookie = Bytes::new();
+        }
+    }
+}

@@ -1,0 +1,503 @@
+//! A channel on every conversation of a tracker.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::{Bytes, BytesMut};
+use glowplug_core::{DatagramProtocol, Instant, Path, Rng, Seed, Transmit};
+
+use super::channel::{Channel, ChannelConfig, ChannelEvent, Failure, SendError};
+use super::wire::DecodeError;
+use crate::error::{ConnectError, DatagramError};
+use crate::event::{ConversationId, Counters, Reason, Scope};
+use crate::wheel::Wheel;
+use crate::{Config, Delivery, Tracker};
+
+/// Channels looked at by one [`handle_timeout`](DatagramProtocol::handle_timeout).
+const BATCH: usize = 256;
+
+/// Reliable conversations on one socket: a [`Tracker`] with a [`Channel`] for each peer.
+///
+/// Whoever cannot speak the protocol opens nothing that is told of. Everything that a [`Config`] bounds is bounded;
+/// a channel comes to some 500 bytes, and holds at most [`WINDOW`](super::WINDOW) segments unread.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use glowplug_core::{DatagramProtocol, Instant, Path, Seed};
+/// use glowplug_udp::reliable::{ChannelConfig, Conversations, Event};
+/// use glowplug_udp::Config;
+///
+/// let now = Instant::ZERO;
+/// let (us, them) = (Path::to("192.0.2.1:1".parse()?), Path::to("192.0.2.2:2".parse()?));
+/// let mut client = Conversations::new(Config::client(), ChannelConfig::default(), &Seed::from_u64(1));
+/// let mut server = Conversations::new(Config::default(), ChannelConfig::default(), &Seed::from_u64(2));
+/// let conversation = client.connect(now, them)?;
+/// client.send(conversation, Bytes::from_static(b"hello"))?;
+/// let mut datagram = BytesMut::new();
+/// client.poll_transmit(now, &mut datagram);
+/// server.handle_datagram(now, us, datagram)?;
+/// assert!(matches!(server.poll_event(now), Some(Event::Opened { .. })));
+/// assert!(matches!(server.poll_event(now), Some(Event::Message { payload, .. }) if payload == "hello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Conversations {
+    tracker: Tracker,
+    config: ChannelConfig,
+    channels: Vec<Option<Box<Slot>>>,
+    open: usize,
+    timers: Wheel,
+    /// Those with something to tell, each once; and those with something to send.
+    ready: VecDeque<u32>,
+    sending: VecDeque<u32>,
+    ended: VecDeque<Event>,
+    scratch: BytesMut,
+    rng: Rng,
+    closing: bool,
+    sweep: Option<usize>,
+}
+
+struct Slot {
+    id: ConversationId,
+    channel: Channel,
+    path: Path,
+    scope: Scope,
+    tell_opened: bool,
+    tell_moved: bool,
+    /// The application knows of it.
+    announced: bool,
+    in_ready: bool,
+    in_sending: bool,
+}
+
+/// What [`Conversations`] tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer began a conversation.
+    Opened {
+        /// Its handle.
+        conversation: ConversationId,
+        /// Where the peer is.
+        path: Path,
+        /// In which scope.
+        scope: Scope,
+    },
+    /// A whole message.
+    Message {
+        /// In this conversation.
+        conversation: ConversationId,
+        /// The message.
+        payload: BytesMut,
+    },
+    /// The peer has nothing more to say. Say the rest and [finish](Conversations::finish) too.
+    Finished {
+        /// This conversation.
+        conversation: ConversationId,
+    },
+    /// The peer is at another address now.
+    Moved {
+        /// This conversation.
+        conversation: ConversationId,
+        /// Where the peer is now.
+        path: Path,
+    },
+    /// The conversation is over: the last event of it.
+    Closed {
+        /// This conversation.
+        conversation: ConversationId,
+        /// Why.
+        end: End,
+    },
+}
+
+/// How a reliable conversation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// Both sides had finished, and everything arrived.
+    Finished,
+    /// Something may have been lost.
+    Failed(Failure),
+    /// The tracker ended it; something may have been lost.
+    Ended(Reason),
+}
+
+/// Why a datagram was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// The tracker did not take it.
+    Tracker(DatagramError),
+    /// It is not of this protocol.
+    Malformed(DecodeError),
+    /// It belongs to a conversation that is over, or to none.
+    Stale,
+}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tracker(_) => "datagram refused",
+            Self::Malformed(_) => "malformed datagram",
+            Self::Stale => "datagram of another conversation",
+        })
+    }
+}
+
+impl core::error::Error for ReceiveError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Tracker(error) => Some(error),
+            Self::Malformed(error) => Some(error),
+            Self::Stale => None,
+        }
+    }
+}
+
+impl Conversations {
+    /// No conversations yet. `tracker`'s delivery is as events, whatever it says.
+    pub fn new(tracker: Config, channel: ChannelConfig, seed: &Seed) -> Self {
+        let mut rng = seed.rng();
+        Self {
+            tracker: Tracker::new(tracker.delivery(Delivery::Events), &rng.seed()),
+            config: channel,
+            channels: Vec::new(),
+            open: 0,
+            timers: Wheel::new(),
+            ready: VecDeque::new(),
+            sending: VecDeque::new(),
+            ended: VecDeque::new(),
+            scratch: BytesMut::new(),
+            rng,
+            closing: false,
+            sweep: None,
+        }
+    }
+
+    /// The tracker below, to ask it.
+    pub fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
+    /// What went through the tracker below.
+    pub fn counters(&self) -> &Counters {
+        self.tracker.counters()
+    }
+
+    /// Conversations that are not over.
+    pub fn len(&self) -> usize {
+        self.open
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
+    /// Begins a conversation with a peer. It hears of it with the first message.
+    pub fn connect(&mut self, now: Instant, path: Path) -> Result<ConversationId, ConnectError> {
+        if self.closing {
+            return Err(ConnectError::Closing);
+        }
+        let id = self.tracker.connect(now, path)?;
+        self.insert(now, id, path, Scope::NONE).announced = true;
+        Ok(id)
+    }
+
+    /// Queues a message; an empty one is a message too.
+    pub fn send(&mut self, conversation: ConversationId, message: Bytes) -> Result<(), SendError> {
+        let Some(slot) = self.get_mut(conversation) else { return Err(SendError::Closed(message)) };
+        slot.channel.send(message)?;
+        self.queue_sending(conversation.slot);
+        Ok(())
+    }
+
+    /// We have nothing more to say in this conversation: what is queued is delivered, what the peer says still comes. It
+    /// is over when both have finished.
+    pub fn finish(&mut self, conversation: ConversationId) {
+        if let Some(slot) = self.get_mut(conversation) {
+            slot.channel.close();
+            self.queue_sending(conversation.slot);
+        }
+    }
+
+    /// Ends a conversation here and now; what is not delivered is lost. The peer notices when it next sends.
+    pub fn abort(&mut self, now: Instant, conversation: ConversationId) {
+        if self.get_mut(conversation).is_some() {
+            self.end(now, conversation.slot, End::Ended(Reason::Local));
+        }
+    }
+
+    fn insert(&mut self, now: Instant, id: ConversationId, path: Path, scope: Scope) -> &mut Slot {
+        let index = id.index();
+        if self.channels.len() <= index {
+            self.channels.resize_with(index + 1, || None);
+        }
+        // The slot's place in the two lists outlives its conversation.
+        let old = self.channels[index].take();
+        self.open += usize::from(old.is_none());
+        let (in_ready, in_sending) = old.map_or((false, false), |slot| (slot.in_ready, slot.in_sending));
+        let slot = Slot {
+            id,
+            channel: Channel::new(self.config, now, &mut self.rng),
+            path,
+            scope,
+            tell_opened: false,
+            tell_moved: false,
+            announced: false,
+            in_ready,
+            in_sending,
+        };
+        self.channels[index].insert(Box::new(slot))
+    }
+
+    fn get_mut(&mut self, id: ConversationId) -> Option<&mut Slot> {
+        self.channels.get_mut(id.index())?.as_deref_mut().filter(|slot| slot.id == id)
+    }
+
+    fn at(&mut self, index: u32) -> Option<&mut Slot> {
+        self.channels.get_mut(index as usize)?.as_deref_mut()
+    }
+
+    fn queue_telling(&mut self, index: u32) {
+        if let Some(slot) = self.at(index)
+            && !core::mem::replace(&mut slot.in_ready, true)
+        {
+            self.ready.push_back(index);
+        }
+    }
+
+    fn queue_sending(&mut self, index: u32) {
+        if let Some(slot) = self.at(index)
+            && !core::mem::replace(&mut slot.in_sending, true)
+        {
+            self.sending.push_back(index);
+        }
+    }
+
+    /// Something happened to a channel: it may have to tell, to send, or to wait for another time.
+    fn touched(&mut self, index: u32) {
+        let Some(deadline) = self.at(index).map(|slot| slot.channel.poll_timeout()) else { return };
+        match deadline {
+            Some(at) => self.timers.arm(index, at),
+            None => self.timers.disarm(index),
+        }
+        self.queue_telling(index);
+        self.queue_sending(index);
+    }
+
+    /// Takes what the tracker tells. The result is that of the last datagram in it.
+    fn pump(&mut self, now: Instant) -> Result<(), ReceiveError> {
+        let mut result = Ok(());
+        while let Some(event) = self.tracker.poll_event(now) {
+            match event {
+                crate::Event::Opened { conversation, path, scope } => {
+                    self.insert(now, conversation, path, scope);
+                }
+                crate::Event::Message { conversation, payload } => {
+                    result = self.arrived(now, conversation, payload);
+                }
+                crate::Event::Moved { conversation, path } => {
+                    if let Some(slot) = self.get_mut(conversation) {
+                        (slot.path, slot.tell_moved) = (path, slot.announced);
+                        self.queue_telling(conversation.slot);
+                    }
+                }
+                crate::Event::Closed { conversation, reason, .. } => {
+                    if self.get_mut(conversation).is_some() {
+                        self.end(now, conversation.slot, End::Ended(reason));
+                    }
+                }
+                crate::Event::Readable { .. } => {}
+            }
+        }
+        result
+    }
+
+    fn arrived(
+        &mut self,
+        now: Instant,
+        conversation: ConversationId,
+        payload: BytesMut,
+    ) -> Result<(), ReceiveError> {
+        let closing = self.closing;
+        let Some(slot) = self.get_mut(conversation) else { return Err(ReceiveError::Stale) };
+        let result = slot.channel.handle_datagram(now, payload);
+        if !slot.announced && !slot.tell_opened {
+            if result.is_ok() && !closing {
+                slot.tell_opened = true;
+            } else if closing || (result.is_err() && !slot.channel.wants_reset()) {
+                // Nobody has heard of it. A stranger who does not speak our language leaves no trace.
+                self.end(now, conversation.slot, End::Ended(Reason::Local));
+                return result;
+            }
+        }
+        self.touched(conversation.slot);
+        result
+    }
+
+    /// Forgets a conversation, in the tracker too, and tells of it if it was told of.
+    fn end(&mut self, now: Instant, index: u32, end: End) {
+        let Some(slot) = self.channels.get_mut(index as usize).and_then(Option::take) else { return };
+        self.open -= 1;
+        self.timers.disarm(index);
+        self.tracker.close_conversation(now, slot.id);
+        if slot.announced {
+            self.ended.push_back(Event::Closed { conversation: slot.id, end });
+        }
+    }
+
+    /// The next event of one channel.
+    fn next_event(&mut self, index: u32) -> Option<Event> {
+        let slot = self.at(index)?;
+        let conversation = slot.id;
+        if core::mem::take(&mut slot.tell_opened) {
+            slot.announced = true;
+            let (path, scope) = (slot.path, slot.scope);
+            return Some(Event::Opened { conversation, path, scope });
+        }
+        if core::mem::take(&mut slot.tell_moved) {
+            let path = slot.path;
+            return Some(Event::Moved { conversation, path });
+        }
+        match slot.channel.poll_event()? {
+            ChannelEvent::Message(payload) => {
+                // The window may have opened.
+                self.queue_sending(index);
+                Some(Event::Message { conversation, payload })
+            }
+            ChannelEvent::Finished => Some(Event::Finished { conversation }),
+            // The end is told when the channel is dropped.
+            ChannelEvent::Failed(_) => None,
+        }
+    }
+
+    /// Lets the channels send until the tracker has something.
+    fn fill(&mut self, now: Instant) {
+        while self.tracker.queued() == 0 {
+            let Some(index) = self.sending.pop_front() else { return };
+            let scratch = &mut self.scratch;
+            let Some(slot) = self.channels.get_mut(index as usize).and_then(Option::as_deref_mut) else {
+                continue;
+            };
+            slot.in_sending = false;
+            scratch.clear();
+            if slot.channel.poll_transmit(now, scratch).is_none() {
+                let over = slot.channel.is_closed();
+                let deadline = slot.channel.poll_timeout();
+                match deadline {
+                    Some(at) => self.timers.arm(index, at),
+                    None => self.timers.disarm(index),
+                }
+                if over {
+                    self.queue_telling(index);
+                }
+                continue;
+            }
+            // What the tracker cannot take is lost, as any datagram may be, and is sent again in time.
+            let _ = self.tracker.send(slot.id, scratch.split().freeze());
+            self.queue_sending(index);
+        }
+    }
+}
+
+impl DatagramProtocol for Conversations {
+    type Event = Event;
+    type Error = ReceiveError;
+
+    fn handle_datagram(&mut self, now: Instant, path: Path, payload: BytesMut) -> Result<(), ReceiveError> {
+        self.tracker.handle_datagram(now, path, payload).map_err(ReceiveError::Tracker)?;
+        self.pump(now)
+    }
+
+    fn handle_unreachable(&mut self, now: Instant, path: Path) {
+        self.tracker.handle_unreachable(now, path);
+        // Nothing came in: there is no result.
+        let _ = self.pump(now);
+    }
+
+    fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ended.pop_front() {
+                return Some(event);
+            }
+            let index = self.ready.pop_front()?;
+            let Some(slot) = self.at(index) else { continue };
+            slot.in_ready = false;
+            if let Some(event) = self.next_event(index) {
+                self.queue_telling(index);
+                return Some(event);
+            }
+            let end = self.at(index).and_then(|slot| slot.channel.end());
+            if let Some(end) = end {
+                self.end(now, index, end);
+            }
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, out: &mut BytesMut) -> Option<Transmit> {
+        self.fill(now);
+        self.tracker.poll_transmit(now, out)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.sweep.is_some() {
+            return Some(Instant::ZERO);
+        }
+        [self.tracker.poll_timeout(), self.timers.next()].into_iter().flatten().min()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.sweep();
+        self.tracker.handle_timeout(now);
+        // Nothing came in: there is no result.
+        let _ = self.pump(now);
+        for _ in 0..BATCH {
+            let Some(index) = self.timers.pop(now) else { return };
+            if let Some(slot) = self.at(index) {
+                slot.channel.handle_timeout(now);
+                self.touched(index);
+            }
+        }
+    }
+
+    /// Finishes every conversation, and takes no new ones. Over when each peer has finished too, or is silent for the
+    /// idle time-out.
+    fn close(&mut self, _now: Instant) {
+        if !self.closing {
+            self.closing = true;
+            self.sweep = Some(0);
+            self.sweep();
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closing && self.open == 0 && self.ended.is_empty() && self.tracker.queued() == 0
+    }
+}
+
+impl Conversations {
+    /// After `close`: finishes one batch of conversations.
+    fn sweep(&mut self) {
+        let Some(from) = self.sweep else { return };
+        let to = self.channels.len().min(from + BATCH);
+        for index in from..to {
+            if let Some(slot) = self.at(index as u32) {
+                slot.channel.close();
+                self.touched(index as u32);
+            }
+        }
+        self.sweep = (to < self.channels.len()).then_some(to);
+    }
+}
+
+impl fmt::Debug for Conversations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conversations")
+            .field("tracker", &self.tracker)
+            .field("open", &self.open)
+            .field("closing", &self.closing)
+            .finish_non_exhaustive()
+    }
+}
