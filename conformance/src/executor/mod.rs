@@ -3,15 +3,15 @@
 //! A plug of your own is checked in five lines:
 //!
 //! ```no_run
-//! # use glowplug_conformance::executor::Tokio as MyPlug;
-//! use glowplug_conformance::executor::{self, Executor};
 //! use glowplug_conformance::Plan;
+//! use glowplug_conformance::executor::{self, Executor};
 //!
 //! // struct MyExecutor; impl Executor for MyExecutor { type Runtime = MyPlug; ... }
-//! # type MyExecutor = MyPlug;
+//! # fn test<MyExecutor: Executor>() {
 //! if let Err(report) = executor::check::<MyExecutor>(&Plan::from_env()) {
 //!     panic!("{report}");
 //! }
+//! # }
 //! ```
 //!
 //! No case asserts how long something took: a deadline may come late, and only never early. What hangs is ended by the

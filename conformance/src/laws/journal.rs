@@ -12,11 +12,12 @@ use crate::escape::excerpt;
 pub struct Journal {
     entries: Vec<Entry>,
     count: u64,
+    events: u64,
     muted: bool,
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entry {
     /// An event, as text.
     Event(String),
@@ -42,6 +43,7 @@ impl Journal {
     /// Notes an event.
     pub fn event(&mut self, text: impl fmt::Display) {
         self.count += 1;
+        self.events += 1;
         if !self.muted {
             self.entries.push(Entry::Event(text.to_string()));
         }
@@ -75,6 +77,18 @@ impl Journal {
     /// How many events and pieces of data there were, before any joining.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// How many of them were events.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The same entries in an order of their own, for comparing where the order means nothing.
+    pub(crate) fn sorted(&self) -> Self {
+        let mut sorted = self.clone();
+        sorted.entries.sort();
+        sorted
     }
 
     /// The first place where two journals differ, in words.

@@ -19,7 +19,8 @@ use crate::plan::Plan;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DatagramLaw {
-    /// The events do not depend on whether they are taken after each datagram or after a whole batch.
+    /// The events do not depend on whether they are taken after each datagram or after a whole batch, but for their order:
+    /// a machine may let its peers take turns.
     Batching,
     /// An `Err` is about one datagram, never the end of the machine, and leaves nothing behind.
     Errors,

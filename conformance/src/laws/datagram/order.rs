@@ -65,8 +65,11 @@ pub(super) fn batching<P: DatagramProtocol>(
                 }
                 run.settle()?;
                 let broken = |what| Err(Broken::new(DatagramLaw::Batching.name(), what));
-                if let Some(what) = single.journal.difference(&run.journal) {
-                    return broken(format!("first difference to taking events after each datagram: {what}"));
+                if let Some(what) = single.journal.sorted().difference(&run.journal.sorted()) {
+                    let what = format!(
+                        "first difference to taking events after each datagram (both sorted): {what}"
+                    );
+                    return broken(what);
                 }
                 Ok(())
             });

@@ -60,7 +60,8 @@ pub(super) fn interest<P: StreamProtocol>(
     Ok(Verdict::Held)
 }
 
-/// `Want(n)` says that no event comes before `n` more bytes have.
+/// `Want(n)` says that no event comes before `n` more bytes have. In a body, whose data comes in any pieces, that is the event
+/// that follows it.
 fn hints<P: StreamProtocol>(subject: &StreamSubject<P>, bytes: &[u8]) -> Result<(), Broken> {
     let mut run = Run::fed(subject, &[])?;
     // The hint in force: after how many bytes it was given, and how many more it asked for.
@@ -71,9 +72,9 @@ fn hints<P: StreamProtocol>(subject: &StreamSubject<P>, bytes: &[u8]) -> Result<
         {
             hint = (fed - 1, more);
         }
-        let told = run.journal.count();
+        let told = run.journal.events();
         run.feed(byte)?;
-        if run.journal.count() > told {
+        if run.journal.events() > told {
             if fed < hint.0.saturating_add(hint.1) {
                 let what = format!(
                     "after {} bytes the machine asked for {} more, and had an event after {}",

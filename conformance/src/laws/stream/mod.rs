@@ -66,7 +66,8 @@ pub enum StreamLaw {
     Close,
     /// When a turn of the canonical loop moved nothing, neither does the next one: a driver may go to sleep.
     Quiet,
-    /// `Want` is at least 1 and never asks for more than the next event needs; what was closed stays closed.
+    /// `Want` is at least 1 and never asks for more than the next event needs (pieces of body data apart); what was closed
+    /// stays closed.
     Interest,
 }
 
