@@ -199,15 +199,16 @@ impl StreamProtocol for ClientConnection {
 
     fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ClientEvent>, Error> {
         loop {
+            if let State::Failed(error) = &self.state {
+                return Err(error.clone());
+            }
             if let Some(token) = self.timed_out.pop_front() {
                 let response = Err(ExchangeError::TimedOut);
                 self.settle();
                 return Ok(Some(Answer { token, response, last: true }));
             }
-            match &self.state {
-                State::Failed(error) => return Err(error.clone()),
-                State::Closed => return Ok(None),
-                State::Open | State::Closing | State::Eof => {}
+            if self.state == State::Closed {
+                return Ok(None);
             }
             let Some(message) = self.take_message(input) else { break };
             let delivered = self.deliver(now, message);
@@ -264,6 +265,9 @@ impl StreamProtocol for ClientConnection {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        if matches!(self.state, State::Failed(_) | State::Closed) {
+            return;
+        }
         while let Some(&(at, id)) = self.deadlines.front() {
             if at > now {
                 return;
