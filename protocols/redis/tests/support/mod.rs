@@ -41,6 +41,19 @@ pub struct Server {
 
 impl Server {
     pub fn start(program: &str, extra: &[&str]) -> Result<Self, Failed> {
+        // Somebody else's outgoing connection may take the port between our look and the server's: then it ends, and another is
+        // tried.
+        let mut last = None;
+        for _ in 0..5 {
+            match Self::try_start(program, extra) {
+                Ok(server) => return Ok(server),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| "the server was never started".into()))
+    }
+
+    fn try_start(program: &str, extra: &[&str]) -> Result<Self, Failed> {
         // The system picks a port, which is free again at once: nobody else may pick it before the server has it.
         let _one_at_a_time = STARTING.lock();
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
