@@ -9,6 +9,7 @@
 //! ```
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
     }
     let seed = seed.unwrap_or_else(|| std::process::id().into());
     println!("seed {seed}");
+    panic::set_hook(Box::new(|info| *MESSAGE.lock().expect("one thread") = info.to_string()));
     let failed =
         targets.into_iter().filter(|target| !fuzz(target, Duration::from_secs(seconds), seed)).count();
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -114,16 +116,19 @@ fn fuzz(target: &Target, time: Duration, seed: u64) -> bool {
     true
 }
 
+/// What the last panic said.
+static MESSAGE: Mutex<String> = Mutex::new(String::new());
+
 /// Catches a panic and its message.
 fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    static MESSAGE: Mutex<String> = Mutex::new(String::new());
-    panic::set_hook(Box::new(|info| *MESSAGE.lock().expect("one thread") = info.to_string()));
     panic::catch_unwind(panic::AssertUnwindSafe(run)).map_err(|_| MESSAGE.lock().expect("one thread").clone())
 }
 
 fn write_artifact(target: &Target, input: &[u8]) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("artifacts");
-    let file = folder.join(format!("{}-{:016x}", target.name, glowplug_fuzz::log::shape(input)));
+    let mut hasher = DefaultHasher::new();
+    input.hash(&mut hasher);
+    let file = folder.join(format!("{}-{:016x}", target.name, hasher.finish()));
     fs::create_dir_all(&folder).and_then(|()| fs::write(&file, input)).expect("artifacts/ can be written");
     file
 }
