@@ -226,8 +226,11 @@ impl<R: Runtime> Server<R> {
                 Next::Accepted(Ok((stream, peer))) => {
                     backoff.succeeded();
                     let stopping = Stopping::new(shared.clone());
-                    let future = handler(Accepted { stream, peer, stopping });
-                    runtime.spawn(Guarded::new(shared.clone(), future));
+                    let accepted = Accepted { stream, peer, stopping };
+                    // The handler's own call is as good a place to panic as its future.
+                    if let Ok(future) = catch_unwind(AssertUnwindSafe(|| handler(accepted))) {
+                        runtime.spawn(Guarded::new(shared.clone(), future));
+                    }
                 }
                 Next::Accepted(Err(error)) if is_about_one_peer(&error) => {}
                 Next::Accepted(Err(_)) => {

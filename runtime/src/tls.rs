@@ -4,7 +4,7 @@
 //! unless the configuration says otherwise; there is no switch that turns verification off.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Write};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -13,7 +13,7 @@ use glowplug_core::SendBuf;
 pub use rustls;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 
-use crate::{Transport, read_with};
+use crate::Transport;
 
 /// How a client speaks TLS. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ pub struct Tls<T> {
     incoming: BytesMut,
     /// Ciphertext that the transport has not taken yet.
     outgoing: SendBuf,
-    /// The peer's stream has ended below TLS.
+    /// The peer's stream has ended, by TLS or below it.
     eof: bool,
 }
 
@@ -189,15 +189,20 @@ impl<T: Transport> Tls<T> {
         while !self.incoming.is_empty() {
             let taken = self.session.read_tls(&mut &self.incoming[..])?;
             self.incoming.advance(taken);
-            let processed = self.session.process_new_packets();
-            if let Err(error) = processed {
-                // The alert tells the peer why, as far as the transport takes it at once.
-                let _ = self.poll_send(cx);
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
-            }
-            if taken == 0 {
-                // The session holds all the plaintext it will: it must be read first.
-                break;
+            match self.session.process_new_packets() {
+                Ok(state) if state.peer_has_closed() => {
+                    // RFC 8446 §6.1: what comes after a close_notify is ignored.
+                    self.incoming.clear();
+                    self.eof = true;
+                }
+                // The session takes no more ciphertext until its plaintext is read.
+                Ok(state) if state.plaintext_bytes_to_read() > 0 => break,
+                Ok(_) => {}
+                Err(error) => {
+                    // The alert tells the peer why, as far as the transport takes it at once.
+                    let _ = self.poll_send(cx);
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                }
             }
         }
         Poll::Ready(Ok(()))
@@ -207,13 +212,12 @@ impl<T: Transport> Tls<T> {
 impl<T: Transport> Transport for Tls<T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         loop {
-            let plaintext = read_with(buf, |landing| Poll::Ready(self.session.reader().read(landing)));
-            match plaintext {
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
+            match take_plaintext(&mut self.session.reader(), buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
             }
             // Handshake messages and key updates have to go out whether or not anybody writes.
-            if self.session.wants_write()
+            if (self.session.wants_write() || !self.outgoing.is_empty())
                 && let Poll::Ready(Err(error)) = self.poll_send(cx)
             {
                 return Poll::Ready(Err(error));
@@ -258,6 +262,25 @@ impl<T: fmt::Debug> fmt::Debug for Tls<T> {
             .field("transport", &self.transport)
             .field("eof", &self.eof)
             .finish_non_exhaustive()
+    }
+}
+
+/// Appends all the plaintext that is there to `buf` and says how much; 0 is the end that the peer has told.
+fn take_plaintext(reader: &mut rustls::Reader<'_>, buf: &mut BytesMut) -> io::Result<usize> {
+    let mut taken = 0;
+    loop {
+        match reader.fill_buf() {
+            Ok([]) => return Ok(taken),
+            Ok(chunk) => {
+                let len = chunk.len();
+                buf.extend_from_slice(chunk);
+                reader.consume(len);
+                taken += len;
+            }
+            // Whatever it is comes again on the next call.
+            Err(_) if taken > 0 => return Ok(taken),
+            Err(error) => return Err(error),
+        }
     }
 }
 
