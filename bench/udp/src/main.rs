@@ -16,6 +16,9 @@ use glowplug_udp::{Config, Event, Scope, Tracker};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Peers in the random order, which starts again at its end: the same work to prepare for few operations and for many.
+const ORDER: usize = 1 << 17;
+
 fn peers(count: u32) -> Vec<SocketAddr> {
     let mut rng = Seed::from_u64(1).rng();
     (0..count)
@@ -36,11 +39,10 @@ fn tracker(peers: &[SocketAddr]) -> Tracker {
 /// Looks peers up in random order, the next one only after the one before.
 fn in_turn(peers: &[SocketAddr], operations: u64, mut look_up: impl FnMut(&Path) -> usize) -> Measured {
     let mut rng: Rng = Seed::from_u64(3).rng();
-    let order: Vec<SocketAddr> =
-        (0..operations).map(|_| peers[rng.below(peers.len() as u64) as usize]).collect();
+    let order: Vec<SocketAddr> = (0..ORDER).map(|_| peers[rng.below(peers.len() as u64) as usize]).collect();
     let (nothing, mut found) = (black_box(0), 0);
     let clock = Clock::start();
-    for peer in &order {
+    for peer in order.iter().cycle().take(operations as usize) {
         let mut path = Path::to(*peer);
         path.remote.set_port(peer.port() ^ (found & nothing) as u16);
         found = look_up(&path);
