@@ -92,6 +92,15 @@ impl Clock {
     }
 }
 
+/// Measures `work` done so many times in a row: what a codec's entry does.
+pub fn repeat(operations: u64, mut work: impl FnMut()) -> Measured {
+    let clock = Clock::start();
+    for _ in 0..operations {
+        work();
+    }
+    clock.stop(operations)
+}
+
 /// One peer doing one work.
 pub struct Entry {
     /// Whose it is: `glowplug tokio`, `redis-rs` ...

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use bench_harness::{Clock, Entry, Measured, Work};
+use bench_harness::{Entry, Work, repeat};
 use bytes::{Bytes, BytesMut};
 use glowplug::core::SendBuf;
 use glowplug::redis::commands;
@@ -24,14 +24,6 @@ fn map() -> Bytes {
         bytes.extend_from_slice(format!("$8\r\nfield-{index:02}\r\n:{index}\r\n").as_bytes());
     }
     bytes.into()
-}
-
-fn repeat(operations: u64, mut work: impl FnMut()) -> Measured {
-    let clock = Clock::start();
-    for _ in 0..operations {
-        work();
-    }
-    clock.stop(operations)
 }
 
 fn glowplug(bytes: Bytes) -> Entry {
