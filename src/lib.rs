@@ -15,6 +15,7 @@
 //! | `sim` | [`glowplug::sim`](https://docs.rs/glowplug-sim): everything in a simulator, from one seed |
 //!
 //! All features are additive. None changes behaviour, and no executor is guessed from what is enabled.
+#![forbid(unsafe_code)]
 
 pub use glowplug_core as core;
 #[cfg(feature = "redis")]

@@ -204,12 +204,7 @@ async fn as_futures_io<R: Runtime>(runtime: R) {
     join(send, receive).await;
 }
 
-support::on_each_executor![as_futures_io];
-
-#[test]
-fn a_transport_goes_there_and_back() {
-    support::in_the_simulator(there_and_back);
-}
+support::on_each_executor![as_futures_io, there_and_back];
 
 #[cfg(unix)]
 #[test]

@@ -20,6 +20,7 @@ support::on_each_executor![
     what_is_in_flight_finishes,
     what_takes_too_long_is_cancelled,
     a_panic_ends_its_own_connection_only,
+    a_panic_before_the_future,
     stopping_an_idle_server,
     stopping_before_it_runs,
 ];
@@ -207,12 +208,6 @@ async fn stopping_before_it_runs<R: Plug>(runtime: R) {
     assert!(debug.contains("Server"), "{debug}");
     server.run(echo).await;
     runtime.connect(&at).await.map(drop).expect_err("the listener is closed");
-}
-
-#[test]
-fn a_panic_before_the_future_ends_its_own_connection_only() {
-    support::on_tokio(a_panic_before_the_future);
-    support::on_smol(a_panic_before_the_future);
 }
 
 #[test]

@@ -16,6 +16,7 @@
 //!
 //! [`StreamProtocol`]: glowplug_core::StreamProtocol
 //! [`DatagramProtocol`]: glowplug_core::DatagramProtocol
+#![forbid(unsafe_code)]
 
 pub mod escape;
 pub mod executor;

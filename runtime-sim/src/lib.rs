@@ -66,6 +66,7 @@
 //!
 //! [`dropped_after`] drops a future after a number of polls, so that a test can cancel an operation at every place
 //! where it can be cancelled; [`Sim::at_risk`] lets the seed choose. [`Sim::task`] starts a task that can be aborted and awaited.
+#![forbid(unsafe_code)]
 
 mod agenda;
 mod cancel;

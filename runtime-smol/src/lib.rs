@@ -1,6 +1,7 @@
 //! glowplug on smol: sockets, timers and tasks, and nothing that another executor's plug would say too.
 //!
 //! Tasks run on smol's global executor, or on one of yours with [`Smol::on`].
+#![forbid(unsafe_code)]
 
 mod datagram;
 mod runtime;

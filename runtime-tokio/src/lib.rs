@@ -1,6 +1,7 @@
 //! glowplug on tokio: sockets, timers and tasks, and nothing that another executor's plug would say too.
 //!
 //! Everything here must run inside a tokio runtime with I/O and time enabled.
+#![forbid(unsafe_code)]
 
 mod bridge;
 mod datagram;

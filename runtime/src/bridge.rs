@@ -12,8 +12,8 @@ use crate::{Transport, read_with, write_with};
 
 /// Any `futures::io` stream as a [`Transport`].
 ///
-/// Its `close` is taken for a half-close, which it is for TLS streams and most adapters. Where it closes both directions at once,
-/// as for some executors' own sockets, use the plug's stream instead.
+/// Its `close` is taken for a half-close, which it is for TLS streams and most adapters. Executors' own sockets differ: some close both
+/// directions at once, and smol's Unix streams tell the peer nothing. For sockets, use the plug's stream instead.
 #[derive(Debug)]
 pub struct FromFutures<S>(pub S);
 

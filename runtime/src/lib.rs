@@ -7,6 +7,7 @@
 //!   generic over `R: Runtime`.
 //!
 //! This crate knows no executor.
+#![forbid(unsafe_code)]
 
 pub mod blocking;
 pub mod bridge;

@@ -13,6 +13,7 @@
 //! - [`Backoff`] and [`limits`] are small parts that several protocols share.
 //!
 //! The crate is `no_std` and needs `alloc`.
+#![forbid(unsafe_code)]
 #![no_std]
 
 extern crate alloc;

@@ -29,6 +29,7 @@
 //! | an entry of a zone file | 256 KiB | [`text::ZoneConfig::max_entry_len`] |
 //!
 //! The crate is `no_std` and needs `alloc`.
+#![forbid(unsafe_code)]
 #![no_std]
 
 extern crate alloc;

@@ -11,6 +11,7 @@
 //!   [`HttpDate`] and [`PoolKey`].
 //!
 //! The crate needs `std` for what it builds on, and has no socket, no clock, no thread and no dice all the same.
+#![forbid(unsafe_code)]
 
 pub mod auth;
 mod client;

@@ -6,6 +6,7 @@
 //! - [`Cursor`]: batches to the end, and no cursor left behind. [`command`]: typed commands; [`Bulk`]: many writes.
 //! - [`ConnectionString`]: `mongodb://` and `mongodb+srv://`.
 //! - [`auth`]: SCRAM, both halves. With the feature `memory`: an embedded server for tests.
+#![forbid(unsafe_code)]
 
 pub mod auth;
 pub mod bson;

@@ -12,6 +12,7 @@
 //! - `memory` (a feature) is a server that lives in memory: a test double that needs no install.
 //!
 //! A blocking client on nothing but `std::net::TcpStream` takes twenty lines: see `examples/blocking.rs`.
+#![forbid(unsafe_code)]
 #![no_std]
 
 extern crate alloc;

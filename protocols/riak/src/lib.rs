@@ -12,6 +12,7 @@
 //!
 //! Two things are worth knowing about Riak's errors: nodes number none of them, so [`ServerError::kind`] reads their text; and
 //! a handler that crashes answers with its stack trace and closes the connection, which [`ClientConnection`] foresees.
+#![forbid(unsafe_code)]
 #![no_std]
 #![allow(clippy::result_large_err, reason = "misuse gives the request or the reply back as it was")]
 

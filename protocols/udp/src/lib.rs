@@ -48,6 +48,7 @@
 //! ```
 //!
 //! The crate is `no_std` and needs `alloc`.
+#![forbid(unsafe_code)]
 #![no_std]
 
 extern crate alloc;

@@ -185,7 +185,9 @@ impl World {
         incoming.occupied -= incoming.inbox.drain(..).map(|data| data.len()).sum::<usize>();
         self.retired.extend(incoming.reader.take());
         self.retired.extend(connection.pipes[end].writer.take());
-        self.retired.extend(connection.opener.take().filter(|_| end == 0));
+        if end == 0 {
+            self.retired.extend(connection.opener.take());
+        }
         let failed = connection.ends[end].error.is_some();
         let shut = std::mem::replace(&mut connection.pipes[end].shut, true);
         let gone = connection.is_free();
