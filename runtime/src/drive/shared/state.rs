@@ -79,7 +79,8 @@ pub(super) struct State<P: RequestProtocol> {
     earliest_deadline: Option<Instant>,
     events: VecDeque<P::Event>,
     events_lost: u64,
-    event_waker: Option<Waker>,
+    /// Everybody who waits for an event or for the end.
+    event_wakers: Vec<Waker>,
     task_waker: Option<Waker>,
     /// True while the task waits for the transport: whoever gives it work has to wake it.
     pub(super) asleep: bool,
@@ -162,7 +163,7 @@ impl<P: RequestProtocol> State<P> {
             earliest_deadline: None,
             events: VecDeque::new(),
             events_lost: 0,
-            event_waker: None,
+            event_wakers: Vec::new(),
             task_waker: None,
             asleep: false,
             handles: 1,
@@ -269,7 +270,9 @@ impl<P: RequestProtocol> State<P> {
         if let Some(Over(cause)) = &self.outcome {
             return Some(Err(Over(cause.clone())));
         }
-        self.event_waker = Some(cx.waker().clone());
+        if !self.event_wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.event_wakers.push(cx.waker().clone());
+        }
         None
     }
 
@@ -341,7 +344,7 @@ impl<P: RequestProtocol> State<P> {
             self.events_lost += 1;
         }
         self.events.push_back(event);
-        wakers.extend(self.event_waker.take());
+        wakers.append(&mut self.event_wakers);
     }
 
     /// Ends the calls whose deadline has passed.
@@ -402,7 +405,7 @@ impl<P: RequestProtocol> State<P> {
         }
         self.waiting.clear();
         self.outcome = Some(Over(cause));
-        wakers.extend(self.event_waker.take());
+        wakers.append(&mut self.event_wakers);
     }
 
     // ---- the slab ----
