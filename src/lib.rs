@@ -18,8 +18,16 @@
 #![forbid(unsafe_code)]
 
 pub use glowplug_core as core;
+#[cfg(feature = "dns")]
+pub use glowplug_dns as dns;
+#[cfg(feature = "http")]
+pub use glowplug_http as http;
+#[cfg(feature = "mongodb")]
+pub use glowplug_mongodb as mongodb;
 #[cfg(feature = "redis")]
 pub use glowplug_redis as redis;
+#[cfg(feature = "riak")]
+pub use glowplug_riak as riak;
 pub use glowplug_runtime as runtime;
 #[cfg(feature = "sim")]
 pub use glowplug_sim as sim;
@@ -27,6 +35,8 @@ pub use glowplug_sim as sim;
 pub use glowplug_smol as smol;
 #[cfg(feature = "tokio")]
 pub use glowplug_tokio as tokio;
+#[cfg(feature = "udp")]
+pub use glowplug_udp as udp;
 
 /// What the README shows, compiled.
 #[cfg(doctest)]

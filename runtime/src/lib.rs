@@ -12,13 +12,21 @@
 pub mod blocking;
 pub mod bridge;
 pub mod datagram;
+#[cfg(feature = "dns")]
+pub mod dns;
 pub mod drive;
 mod endpoint;
+#[cfg(feature = "http")]
+pub mod http;
 mod maybe_tls;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 mod plug;
 mod read;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "riak")]
+pub mod riak;
 mod runtime;
 pub mod server;
 pub mod task;
@@ -26,6 +34,8 @@ pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod transport;
+#[cfg(feature = "udp")]
+pub mod udp;
 
 pub use datagram::{DatagramSocket, RecvBatch, SendBatch};
 pub use endpoint::Endpoint;

@@ -17,6 +17,18 @@ macro_rules! plug {
             pub type Server = $crate::server::Server<$runtime>;
         }
 
+        /// DNS on this runtime.
+        #[cfg(feature = "dns")]
+        pub mod dns {}
+
+        /// HTTP/1.1 on this runtime.
+        #[cfg(feature = "http")]
+        pub mod http {}
+
+        /// MongoDB on this runtime.
+        #[cfg(feature = "mongodb")]
+        pub mod mongodb {}
+
         /// Redis on this runtime.
         #[cfg(feature = "redis")]
         pub mod redis {
@@ -30,6 +42,10 @@ macro_rules! plug {
             pub use $crate::redis::serve_memory;
         }
 
+        /// Riak on this runtime.
+        #[cfg(feature = "riak")]
+        pub mod riak {}
+
         /// TLS on this runtime's streams.
         #[cfg(feature = "tls")]
         pub mod tls {
@@ -38,5 +54,9 @@ macro_rules! plug {
             /// A stream of this runtime under TLS.
             pub type Tls = $crate::tls::Tls<<$runtime as $crate::Runtime>::Stream>;
         }
+
+        /// UDP conversations on this runtime.
+        #[cfg(feature = "udp")]
+        pub mod udp {}
     };
 }

@@ -1,0 +1,1 @@
+//! DNS on any runtime.

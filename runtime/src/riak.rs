@@ -1,0 +1,1 @@
+//! Riak on any runtime.

@@ -1,0 +1,1 @@
+//! UDP conversations on any runtime.
