@@ -109,6 +109,15 @@ impl<T: Transport> Pump<T> {
         matches!(self.write_half, WriteHalf::Failed(_))
     }
 
+    /// True while nothing waits in either buffer and both directions are open.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.input.is_empty()
+            && self.output.is_empty()
+            && !self.unflushed
+            && !self.eof
+            && matches!(self.write_half, WriteHalf::Open)
+    }
+
     /// Gives the buffers' memory back while they are empty, so that a connection at rest holds none.
     pub(super) fn release_memory(&mut self) {
         if self.input.is_empty() && self.input.capacity() > 0 {
