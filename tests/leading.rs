@@ -43,8 +43,7 @@ async fn caller<R: Runtime>(runtime: R, redis: Client<R>, number: u32, mut dice:
         // The first caller is alone most of the time, the others drop in.
         let pause = match (number, dice.below(100)) {
             (0, 0) => dice.below(25_000),
-            (0, _) => continue,
-            (_, 0..90) => continue,
+            (0, _) | (_, 0..90) => continue,
             (_, _) => dice.below(20_000),
         };
         sleep(&runtime, Duration::from_micros(pause)).await;
