@@ -14,6 +14,7 @@ use super::Connection;
 use super::state::{Answers, Polled, SlotId};
 use crate::Runtime;
 use crate::drive::DriverError;
+use crate::trace::{self, Span};
 
 /// Why a call has no answer.
 #[derive(Debug)]
@@ -91,6 +92,7 @@ pub struct Calls<'c, P: RequestProtocol, R: Runtime>(Pending<'c, P, R>);
 struct Pending<'c, P: RequestProtocol, R: Runtime> {
     connection: &'c Connection<P, R>,
     stage: Stage<P::Request>,
+    span: Span,
 }
 
 enum Stage<T> {
@@ -103,16 +105,21 @@ impl<P: RequestProtocol, R: Runtime> Pending<'_, P, R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answers<P::Response>, CallError<P::Error>>> {
         let shared = &self.connection.shared;
         if let Stage::Submitted(id) = self.stage {
+            let _entered = self.span.enter();
             let polled = shared.lock().poll_call(cx, id);
             let result = match polled {
                 Polled::Pending => return Poll::Pending,
                 Polled::Answered(answers) => Ok(answers),
                 Polled::Failed(error) => Err(error),
             };
+            if let Err(error) = &result {
+                trace::request_failed(error);
+            }
             self.stage = Stage::Done;
             return Poll::Ready(result);
         }
         if let Stage::New(request, timeout) = std::mem::replace(&mut self.stage, Stage::Done) {
+            self.span = Span::request();
             let now = self.connection.runtime.now();
             let submitted = shared.lock().submit(cx, now, timeout, request);
             let (id, task) = submitted?;
@@ -139,7 +146,7 @@ impl<P: RequestProtocol, R: Runtime> Drop for Pending<'_, P, R> {
 impl<'c, P: RequestProtocol, R: Runtime> Call<'c, P, R> {
     pub(super) fn new(connection: &'c Connection<P, R>, request: P::Request) -> Self {
         let timeout = connection.call_timeout;
-        Self(Pending { connection, stage: Stage::New(request, timeout) })
+        Self(Pending { connection, stage: Stage::New(request, timeout), span: Span::none() })
     }
 
     /// Gives this call a time of its own, waiting for room included; `None` waits for ever. Only before the first poll.
@@ -152,7 +159,7 @@ impl<'c, P: RequestProtocol, R: Runtime> Call<'c, P, R> {
 impl<'c, P: RequestProtocol, R: Runtime> Calls<'c, P, R> {
     pub(super) fn new(connection: &'c Connection<P, R>, request: P::Request) -> Self {
         let timeout = connection.call_timeout;
-        Self(Pending { connection, stage: Stage::New(request, timeout) })
+        Self(Pending { connection, stage: Stage::New(request, timeout), span: Span::none() })
     }
 
     /// Gives this call a time of its own, waiting for room included; `None` waits for ever. Only before the first poll.

@@ -13,6 +13,7 @@ use glowplug_core::{Instant, Interest, RequestProtocol, WriteInterest};
 use super::state::Shared;
 use crate::drive::Deadline;
 use crate::drive::{DriverError, Pump};
+use crate::trace::{self, Span};
 use crate::{Runtime, Transport};
 
 /// How many callers are woken before they get to run and what they stage is written. Large enough to fill a packet, small
@@ -32,6 +33,7 @@ pub struct Drive<P: RequestProtocol, T, R: Runtime> {
     deadline: Deadline<R::Timer>,
     /// Callers to wake as soon as the lock is open. Kept for its memory.
     wakers: Vec<Waker>,
+    span: Span,
 }
 
 /// How a turn ended.
@@ -45,7 +47,8 @@ enum Turn<E> {
 impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
     pub(super) fn new(shared: Arc<Shared<P>>, runtime: R, transport: T, input: BytesMut) -> Self {
         let deadline = Deadline::new(runtime.timer());
-        Self { shared, runtime, pump: Pump::new(transport, input), deadline, wakers: Vec::new() }
+        let pump = Pump::new(transport, input);
+        Self { shared, runtime, pump, deadline, wakers: Vec::new(), span: Span::shared() }
     }
 
     /// One pure turn: time, answers for a group of callers, and what callers staged since the last one. Callers to wake are left in
@@ -103,6 +106,9 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
     }
 
     fn end(&mut self, cx: &mut Context<'_>, cause: Option<DriverError<P::Error>>) {
+        if let Some(cause) = &cause {
+            trace::connection_broke(cause);
+        }
         {
             let mut state = self.shared.lock();
             state.machine.poll_transmit(self.runtime.now(), &mut self.pump.output);
@@ -124,6 +130,8 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Future for Drive<P, T, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let span = this.span.clone();
+        let _entered = span.enter();
         // One look at the clock: what happens within a poll happens at one moment.
         let now = this.runtime.now();
         for _ in 0..TURNS_PER_POLL {
