@@ -89,7 +89,7 @@ fn forever(living: &Living) -> BoxFuture<()> {
     let alive = living.one();
     boxed(async move {
         let _alive = alive;
-        pending().await
+        pending::<()>().await;
     })
 }
 
