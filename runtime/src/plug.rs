@@ -17,6 +17,32 @@ macro_rules! plug {
             pub type Server = $crate::server::Server<$runtime>;
         }
 
+        /// Services that start together and stop in order, on this runtime.
+        pub mod services {
+            pub use $crate::services::{Ended, Ending, Failed};
+
+            /// A set of services on this runtime.
+            pub type Services = $crate::services::Services<$runtime>;
+        }
+
+        /// Tasks with names that live and die together, on this runtime.
+        pub mod supervise {
+            pub use $crate::supervise::{Child, Outcome, Restart, When};
+
+            /// A scope of tasks on this runtime.
+            pub type Scope = $crate::supervise::Scope<$runtime>;
+        }
+
+        /// Conversations over TCP, Unix sockets and TLS, on this runtime.
+        pub mod tcp {
+            pub use $crate::tcp::{Config, Delimiter, Error, LineEnding, Rule, connect, serve};
+
+            /// One conversation on this runtime.
+            pub type Connection = $crate::tcp::Connection<$runtime>;
+            /// A service of conversations on this runtime.
+            pub type Service = $crate::tcp::Service<$runtime>;
+        }
+
         /// DNS on this runtime.
         #[cfg(feature = "dns")]
         pub mod dns {}

@@ -13,6 +13,7 @@ use glowplug_core::{Progress, RequestProtocol, StreamProtocol};
 use super::Connection;
 use super::state::{Answers, Polled, Shared, SlotId, Submitted};
 use crate::drive::{DriverError, Pump};
+use crate::trace::{self, Span};
 use crate::{MaybeTls, Runtime, Transport};
 
 /// How many reads a call that drives makes in one poll before it leaves the rest to the task.
@@ -98,6 +99,7 @@ pub struct Calls<'c, P: RequestProtocol, R: Runtime, T: Transport = MaybeTls<<R 
 struct Pending<'c, P: RequestProtocol, R: Runtime, T: Transport> {
     connection: &'c Connection<P, R, T>,
     stage: Stage<P::Request>,
+    span: Span,
 }
 
 enum Stage<T> {
@@ -113,6 +115,8 @@ impl<P: RequestProtocol, R: Runtime, T: Transport> Pending<'_, P, R, T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Answered<P> {
         let shared = &self.connection.shared;
         if let Stage::Submitted(id) = self.stage {
+            let span = self.span.clone();
+            let _entered = span.enter();
             let mut state = shared.lock();
             let Some(pump) = state.pump_of(id) else {
                 let polled = state.poll_call(cx, id);
@@ -123,6 +127,7 @@ impl<P: RequestProtocol, R: Runtime, T: Transport> Pending<'_, P, R, T> {
             return self.lead(cx, id, pump);
         }
         if let Stage::New(request, timeout) = std::mem::replace(&mut self.stage, Stage::Done) {
+            self.span = Span::request();
             let now = self.connection.runtime.now();
             let submitted = shared.lock().submit(cx, now, timeout, request);
             let (id, submitted) = submitted?;
@@ -158,6 +163,9 @@ impl<P: RequestProtocol, R: Runtime, T: Transport> Pending<'_, P, R, T> {
             Polled::Answered(answers) => Ok(answers),
             Polled::Failed(error) => Err(error),
         };
+        if let Err(error) = &result {
+            trace::request_failed(error);
+        }
         self.stage = Stage::Done;
         Poll::Ready(result)
     }
@@ -243,7 +251,7 @@ impl<P: RequestProtocol, R: Runtime, T: Transport> Drop for Pending<'_, P, R, T>
 impl<'c, P: RequestProtocol, R: Runtime, T: Transport> Call<'c, P, R, T> {
     pub(super) fn new(connection: &'c Connection<P, R, T>, request: P::Request) -> Self {
         let timeout = connection.call_timeout;
-        Self(Pending { connection, stage: Stage::New(request, timeout) })
+        Self(Pending { connection, stage: Stage::New(request, timeout), span: Span::none() })
     }
 
     /// Gives this call a time of its own, waiting for room included; `None` waits for ever. Only before the first poll.
@@ -256,7 +264,7 @@ impl<'c, P: RequestProtocol, R: Runtime, T: Transport> Call<'c, P, R, T> {
 impl<'c, P: RequestProtocol, R: Runtime, T: Transport> Calls<'c, P, R, T> {
     pub(super) fn new(connection: &'c Connection<P, R, T>, request: P::Request) -> Self {
         let timeout = connection.call_timeout;
-        Self(Pending { connection, stage: Stage::New(request, timeout) })
+        Self(Pending { connection, stage: Stage::New(request, timeout), span: Span::none() })
     }
 
     /// Gives this call a time of its own, waiting for room included; `None` waits for ever. Only before the first poll.

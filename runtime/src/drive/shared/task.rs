@@ -13,6 +13,7 @@ use glowplug_core::{Instant, Interest, RequestProtocol, WriteInterest};
 use super::state::{Shared, TICK, Task};
 use crate::drive::Deadline;
 use crate::drive::{DriverError, Pump};
+use crate::trace::{self, Span};
 use crate::{Runtime, Transport};
 
 /// How many callers are woken before they get to run and what they stage is written. Large enough to fill a packet, small
@@ -35,6 +36,7 @@ pub struct Drive<P: RequestProtocol, T: Transport, R: Runtime> {
     next_look: Option<Instant>,
     /// Callers to wake as soon as the lock is open. Kept for its memory.
     wakers: Vec<Waker>,
+    span: Span,
 }
 
 /// How a turn ended.
@@ -49,7 +51,7 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
     pub(super) fn new(shared: Arc<Shared<P, T>>, runtime: R, transport: T, input: BytesMut) -> Self {
         let deadline = Deadline::new(runtime.timer());
         let pump = Some(Box::new(Pump::new(transport, input)));
-        Self { shared, runtime, pump, deadline, next_look: None, wakers: Vec::new() }
+        Self { shared, runtime, pump, deadline, next_look: None, wakers: Vec::new(), span: Span::shared() }
     }
 
     /// Gets the pump, unless a lone caller is to go on driving: then the task sleeps until its next look.
@@ -140,6 +142,9 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
     }
 
     fn end(&mut self, cx: &mut Context<'_>, mut pump: Box<Pump<T>>, cause: Option<DriverError<P::Error>>) {
+        if let Some(cause) = &cause {
+            trace::connection_broke(cause);
+        }
         {
             let mut state = self.shared.lock();
             state.machine.poll_transmit(self.runtime.now(), &mut pump.output);
@@ -162,6 +167,10 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Future for Drive<P, T, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let span = this.span.clone();
+        let _entered = span.enter();
+        let span = this.span.clone();
+        let _entered = span.enter();
         // One look at the clock: what happens within a poll happens at one moment.
         let now = this.runtime.now();
         let Some(mut pump) = this.pump.take().or_else(|| this.take_over(cx, now)) else {
