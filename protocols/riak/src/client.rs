@@ -52,6 +52,8 @@ struct Queued {
     request: Request,
     len: usize,
     timeout: Duration,
+    /// When the whole exchange must be over, whatever arrives meanwhile.
+    limit: Option<Instant>,
 }
 
 /// The request that the node is working on.
@@ -64,6 +66,7 @@ struct Current {
     cancelled: bool,
     timeout: Duration,
     deadline: Instant,
+    limit: Option<Instant>,
     /// Answers that may be given out before some are released.
     credit: u32,
 }
@@ -153,6 +156,28 @@ impl ClientConnection {
         request: Request,
         timeout: Duration,
     ) -> Result<(), SubmitError<Request>> {
+        self.enqueue(token, request, timeout, None)
+    }
+
+    /// As [`submit`](RequestProtocol::submit), with the moment at which the last answer must be there, however busily the node
+    /// answers until then. It goes before every other timeout of the request.
+    pub fn submit_before(
+        &mut self,
+        now: Instant,
+        token: Token,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<(), SubmitError<Request>> {
+        self.enqueue(token, request, deadline.saturating_duration_since(now), Some(deadline))
+    }
+
+    fn enqueue(
+        &mut self,
+        token: Token,
+        request: Request,
+        timeout: Duration,
+        limit: Option<Instant>,
+    ) -> Result<(), SubmitError<Request>> {
         if self.closing || self.eof || self.is_over() {
             return Err(SubmitError::Closed(request));
         }
@@ -164,7 +189,7 @@ impl ClientConnection {
             return Err(SubmitError::Full(request));
         }
         self.queued_len += len;
-        self.queue.push_back(Queued { token, request, len, timeout });
+        self.queue.push_back(Queued { token, request, len, timeout, limit });
         Ok(())
     }
 
@@ -388,6 +413,7 @@ impl StreamProtocol for ClientConnection {
                     cancelled: false,
                     timeout: queued.timeout,
                     deadline: now + queued.timeout,
+                    limit: queued.limit,
                     credit: self.config.stream_window,
                 });
             }
@@ -400,7 +426,12 @@ impl StreamProtocol for ClientConnection {
             State::AskTls { .. } | State::Upgrade { .. } | State::Auth { .. } => {
                 Some(self.handshake_deadline)
             }
-            State::Open if !self.is_paused() => self.current.as_ref().map(|current| current.deadline),
+            State::Open => {
+                let current = self.current.as_ref()?;
+                // While nobody listens, the node's silence says nothing; the end of the whole exchange stands all the same.
+                let silence = (!self.is_paused()).then_some(current.deadline);
+                silence.into_iter().chain(current.limit).min()
+            }
             _ => None,
         }
     }
