@@ -104,6 +104,8 @@ pub struct ClientConnection {
     queued_len: usize,
     current: Option<Current>,
     handshake_deadline: Instant,
+    /// Input stood behind the last answer of a request: nobody had asked for it.
+    surplus: bool,
     /// The application wants no more requests.
     closing: bool,
     /// The peer will send no more.
@@ -124,6 +126,7 @@ impl ClientConnection {
             queued_len: 0,
             current: None,
             handshake_deadline: now + config.handshake_timeout,
+            surplus: false,
             closing: false,
             eof: false,
             missing: 1,
@@ -206,9 +209,11 @@ impl ClientConnection {
         }
     }
 
-    /// True when the connection is ready and has nothing to do.
+    /// True when the connection is ready and has nothing to do, and the node has said no more than it was asked: the state in which
+    /// it may be kept for later.
     pub fn is_idle(&self) -> bool {
-        self.state == State::Open && self.current.is_none() && self.queue.is_empty()
+        let open = self.state == State::Open && !self.closing && !self.eof;
+        open && self.current.is_none() && self.queue.is_empty() && !self.surplus
     }
 
     fn is_over(&self) -> bool {
@@ -362,6 +367,7 @@ impl ClientConnection {
                 return Ok(None);
             };
             self.arrived = 0;
+            self.surplus = !input.is_empty();
             let event = if self.state == State::Open {
                 self.handle_reply(now, &frame)?
             } else {

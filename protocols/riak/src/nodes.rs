@@ -8,7 +8,8 @@
 //!            worked                      failed
 //! ```
 //!
-//! Any node of a Riak cluster answers any request, so the least busy one that is up is asked. A node that failed is left alone for
+//! Any node of a Riak cluster answers any request, so the least busy one that is up is asked; how many it is given at once is
+//! for a connection pool to limit. A node that failed is left alone for
 //! a while that grows with each failure, then one request tries it. When every node is down, the one whose wait ends first is
 //! asked all the same: a client with nothing better to do tells the news, not what it remembers.
 
@@ -20,12 +21,12 @@ use glowplug_core::{Backoff, BackoffConfig, Instant, Seed};
 ///
 /// ```
 /// use glowplug_core::{BackoffConfig, Instant, Seed};
-/// use glowplug_riak::nodes::{Nodes, Outcome, Pick};
+/// use glowplug_riak::nodes::{Nodes, Outcome};
 ///
-/// let mut nodes = Nodes::new(2, 8, BackoffConfig::default(), &Seed::from_u64(1));
-/// let Pick::Node(ticket) = nodes.pick(Instant::ZERO, &[]) else { panic!() };
+/// let mut nodes = Nodes::new(2, BackoffConfig::default(), &Seed::from_u64(1));
+/// let ticket = nodes.pick(Instant::ZERO, &[]).unwrap();
 /// nodes.release(Instant::ZERO, ticket, Outcome::Failed);
-/// let Pick::Node(next) = nodes.pick(Instant::ZERO, &[]) else { panic!() };
+/// let next = nodes.pick(Instant::ZERO, &[]).unwrap();
 /// assert_ne!(next.node(), ticket.node());
 /// ```
 #[derive(Debug)]
@@ -33,7 +34,6 @@ pub struct Nodes {
     all: Vec<Node>,
     /// Where the search among equals starts.
     next: usize,
-    max_in_use: usize,
 }
 
 #[derive(Debug)]
@@ -52,17 +52,6 @@ impl Node {
     fn may_be_asked(&self, now: Instant) -> bool {
         self.down_until.is_none_or(|until| until <= now && !self.on_trial)
     }
-}
-
-/// What [`Nodes::pick`] says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pick {
-    /// Ask this one, then [release](Nodes::release) it.
-    Node(Ticket),
-    /// Those that may be asked have as much to do as they are given at once: wait for a release.
-    Full,
-    /// Every node is to be avoided.
-    Nobody,
 }
 
 /// The right to ask one node.
@@ -93,8 +82,8 @@ pub enum Outcome {
 }
 
 impl Nodes {
-    /// So many nodes, of which each is given at most `max_in_use` requests at once.
-    pub fn new(count: usize, max_in_use: usize, backoff: BackoffConfig, seed: &Seed) -> Self {
+    /// So many nodes, all of them up as far as anybody knows.
+    pub fn new(count: usize, backoff: BackoffConfig, seed: &Seed) -> Self {
         // Giving up is not for nodes: they come back.
         let backoff = BackoffConfig { attempts: None, ..backoff };
         let mut rng = seed.rng();
@@ -108,33 +97,24 @@ impl Nodes {
         let all: Vec<Node> = (0..count).map(node).collect();
         // Many clients with one list of nodes must not all begin with the first.
         let next = rng.below(count.max(1) as u64) as usize;
-        Self { all, next, max_in_use: max_in_use.max(1) }
+        Self { all, next }
     }
 
-    /// Picks a node for one request, but none of `avoid`.
-    pub fn pick(&mut self, now: Instant, avoid: &[usize]) -> Pick {
+    /// Picks a node for one request, to be [released](Self::release), but none of `avoid`. `None` when that leaves nobody.
+    pub fn pick(&mut self, now: Instant, avoid: &[usize]) -> Option<Ticket> {
         let count = self.all.len();
-        let order = (0..count).map(|n| (self.next + n) % count);
-        let candidates: Vec<usize> = order.filter(|node| !avoid.contains(node)).collect();
-        if candidates.is_empty() {
-            return Pick::Nobody;
-        }
-        let healthy = candidates.iter().copied().filter(|&node| self.all[node].may_be_asked(now));
-        let chosen = match healthy.min_by_key(|&node| self.all[node].in_use) {
+        let candidates = || (0..count).map(|n| (self.next + n) % count).filter(|node| !avoid.contains(node));
+        let healthy = candidates().filter(|&node| self.all[node].may_be_asked(now));
+        let least_busy = healthy.min_by_key(|&node| self.all[node].in_use);
+        let chosen = match least_busy {
             Some(node) => node,
-            None => {
-                let soonest = candidates.iter().copied().min_by_key(|&node| self.all[node].down_until);
-                soonest.unwrap_or(candidates[0])
-            }
+            None => candidates().min_by_key(|&node| self.all[node].down_until)?,
         };
-        if self.all[chosen].in_use >= self.max_in_use {
-            return Pick::Full;
-        }
         self.next = (chosen + 1) % count;
         let node = &mut self.all[chosen];
         node.in_use += 1;
         node.on_trial = node.down_until.is_some();
-        Pick::Node(Ticket { node: chosen, failures: node.failures })
+        Some(Ticket { node: chosen, failures: node.failures })
     }
 
     /// The request is done with its node.
@@ -184,32 +164,28 @@ mod tests {
     use super::*;
     use core::time::Duration;
 
-    fn nodes(count: usize, max_in_use: usize) -> Nodes {
-        Nodes::new(count, max_in_use, BackoffConfig::default(), &Seed::from_u64(7))
+    fn nodes(count: usize) -> Nodes {
+        Nodes::new(count, BackoffConfig::default(), &Seed::from_u64(7))
     }
 
     fn picked(nodes: &mut Nodes, now: Instant, avoid: &[usize]) -> Ticket {
-        match nodes.pick(now, avoid) {
-            Pick::Node(ticket) => ticket,
-            other => panic!("{other:?}"),
-        }
+        nodes.pick(now, avoid).expect("somebody is left")
     }
 
     #[test]
-    fn the_least_busy_is_asked_up_to_the_limit() {
-        let (mut nodes, now) = (nodes(3, 2), Instant::ZERO);
+    fn the_least_busy_is_asked() {
+        let (mut nodes, now) = (nodes(3), Instant::ZERO);
         let tickets: Vec<Ticket> = (0..6).map(|_| picked(&mut nodes, now, &[])).collect();
         let use_of: Vec<usize> = (0..3).map(|node| nodes.in_use(node)).collect();
         assert_eq!(use_of, [2, 2, 2]);
-        assert_eq!(nodes.pick(now, &[]), Pick::Full);
         nodes.release(now, tickets[4], Outcome::Worked);
         assert_eq!(picked(&mut nodes, now, &[]).node(), tickets[4].node());
-        assert_eq!(nodes.pick(now, &[0, 1, 2]), Pick::Nobody);
+        assert_eq!(nodes.pick(now, &[0, 1, 2]), None);
     }
 
     #[test]
     fn a_node_that_failed_rests_and_is_tried_by_one() {
-        let (mut nodes, now) = (nodes(2, 8), Instant::ZERO);
+        let (mut nodes, now) = (nodes(2), Instant::ZERO);
         let failed = picked(&mut nodes, now, &[1]);
         nodes.release(now, failed, Outcome::Failed);
         assert!(!nodes.is_up(0) && nodes.is_up(1));
@@ -227,7 +203,7 @@ mod tests {
 
     #[test]
     fn one_end_that_many_see_is_one_failure() {
-        let (mut nodes, now) = (nodes(2, 64), Instant::ZERO);
+        let (mut nodes, now) = (nodes(2), Instant::ZERO);
         let tickets: Vec<Ticket> = (0..20).map(|_| picked(&mut nodes, now, &[1])).collect();
         for ticket in tickets {
             nodes.release(now, ticket, Outcome::Failed);
@@ -239,7 +215,7 @@ mod tests {
 
     #[test]
     fn with_everybody_down_somebody_is_asked() {
-        let (mut nodes, now) = (nodes(2, 8), Instant::ZERO);
+        let (mut nodes, now) = (nodes(2), Instant::ZERO);
         for node in 0..2 {
             let ticket = picked(&mut nodes, now, &[1 - node]);
             nodes.release(now, ticket, Outcome::Failed);
@@ -252,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_trial_that_nobody_waited_for_can_be_made_again() {
-        let (mut nodes, now) = (nodes(1, 8), Instant::ZERO);
+        let (mut nodes, now) = (nodes(1), Instant::ZERO);
         let failed = picked(&mut nodes, now, &[]);
         nodes.release(now, failed, Outcome::Failed);
         let later = now + Duration::from_secs(1);
