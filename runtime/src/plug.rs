@@ -70,7 +70,24 @@ macro_rules! plug {
 
         /// Riak on this runtime.
         #[cfg(feature = "riak")]
-        pub mod riak {}
+        pub mod riak {
+            pub use $crate::riak::{
+                Bucket, Change, ConnectError, Content, CounterChange, Data, Error, Fetched, GSetChange,
+                HllChange, Json, Location, MapChange, Object, Quorum, ServerErrorKind, SetChange, fold,
+                request, resolve, wire,
+            };
+
+            /// A Riak client on this runtime.
+            pub type Client = $crate::riak::Client<$runtime>;
+            /// How such a client connects and behaves.
+            pub type Builder = $crate::riak::Builder<$runtime>;
+            /// A bucket whose values are all of one type.
+            pub type TypedBucket<T, C = Json> = $crate::riak::TypedBucket<T, $runtime, C>;
+            #[cfg(all(feature = "riak-memory", feature = "tls"))]
+            pub use $crate::riak::serve_memory_tls;
+            #[cfg(feature = "riak-memory")]
+            pub use $crate::riak::{memory, serve_memory};
+        }
 
         /// TLS on this runtime's streams.
         #[cfg(feature = "tls")]
