@@ -13,7 +13,7 @@ use crate::bson::{Doc, Document, RawDocument, Value};
 use crate::doc;
 use crate::error::DecodeError;
 use crate::reply::{CommandError, Reply};
-use crate::request::Command;
+use crate::request::{Command, Expects};
 use crate::wire::{OpReply, ReplyFlags};
 
 /// The server's number for "there is no such cursor".
@@ -47,6 +47,8 @@ pub struct Cursor {
     collection: String,
     /// The server's cursor; 0 when it has none (any more).
     id: i64,
+    /// The next batch comes unasked.
+    streaming: bool,
 }
 
 /// How a cursor goes on.
@@ -58,7 +60,9 @@ pub struct CursorOptions {
     pub batch_size: Option<u32>,
     /// How long a tailable cursor waits for more, in milliseconds (`maxTimeMS` of its getMore).
     pub max_await_ms: Option<u64>,
-    /// Fields that go with each getMore and killCursors, such as `lsid`.
+    /// Lets the server answer one getMore with all the batches that are left.
+    pub exhaust: bool,
+    /// Fields that go with each getMore and killCursors, such as `comment`.
     pub common: Document,
 }
 
@@ -135,7 +139,14 @@ impl Cursor {
             database: database.into(),
             collection: collection.into(),
             id: 0,
+            streaming: false,
         }
+    }
+
+    /// More replies to the last getMore are announced: when this batch is read, [`step`](Self::step) says [`CursorStep::Wait`]
+    /// instead of asking for the next.
+    pub fn expect_more(&mut self) {
+        self.streaming = true;
     }
 
     /// The server's cursor, if it lives.
@@ -145,6 +156,7 @@ impl Cursor {
 
     /// Takes the reply to the opening command or to a getMore.
     pub fn handle_reply(&mut self, reply: &Reply) -> Result<(), CursorError> {
+        self.streaming = false;
         self.take_reply(reply).inspect_err(|error| {
             // After an error from the server its cursor is gone; after nonsense nobody knows, and it is killed.
             if matches!(error, CursorError::Command(_) | CursorError::NotFound) {
@@ -270,6 +282,9 @@ impl Cursor {
             State::Reading => {
                 self.state = State::Waiting;
                 self.batch = RawDocument::default();
+                if self.streaming {
+                    return CursorStep::Wait;
+                }
                 CursorStep::Send(self.get_more())
             }
         }
@@ -295,7 +310,8 @@ impl Cursor {
             body.append("maxTimeMS", i64::try_from(millis).unwrap_or(i64::MAX));
         }
         body.extend(self.options.common.as_doc());
-        Command::new(&self.database, body)
+        let expects = if self.options.exhaust { Expects::Stream } else { Expects::Reply };
+        Command::new(&self.database, body).expecting(expects)
     }
 
     fn kill(&self, id: i64) -> Command {
