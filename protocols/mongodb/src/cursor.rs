@@ -47,8 +47,6 @@ pub struct Cursor {
     collection: String,
     /// The server's cursor; 0 when it has none (any more).
     id: i64,
-    /// The next batch comes unasked.
-    streaming: bool,
 }
 
 /// How a cursor goes on.
@@ -139,14 +137,17 @@ impl Cursor {
             database: database.into(),
             collection: collection.into(),
             id: 0,
-            streaming: false,
         }
     }
 
-    /// More replies to the last getMore are announced: when this batch is read, [`step`](Self::step) says [`CursorStep::Wait`]
-    /// instead of asking for the next.
-    pub fn expect_more(&mut self) {
-        self.streaming = true;
+    /// True while documents of the batch that is there can be taken.
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Reading && self.remaining != Some(0) && self.has_documents()
+    }
+
+    /// True once as many documents were taken as were wanted.
+    pub fn is_satisfied(&self) -> bool {
+        self.remaining == Some(0)
     }
 
     /// The server's cursor, if it lives.
@@ -156,7 +157,6 @@ impl Cursor {
 
     /// Takes the reply to the opening command or to a getMore.
     pub fn handle_reply(&mut self, reply: &Reply) -> Result<(), CursorError> {
-        self.streaming = false;
         self.take_reply(reply).inspect_err(|error| {
             // After an error from the server its cursor is gone; after nonsense nobody knows, and it is killed.
             if matches!(error, CursorError::Command(_) | CursorError::NotFound) {
@@ -282,9 +282,6 @@ impl Cursor {
             State::Reading => {
                 self.state = State::Waiting;
                 self.batch = RawDocument::default();
-                if self.streaming {
-                    return CursorStep::Wait;
-                }
                 CursorStep::Send(self.get_more())
             }
         }

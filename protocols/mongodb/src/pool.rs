@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use glowplug_core::Instant;
 
+use crate::uri::ConnectionString;
+
 /// How a pool behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,6 +36,21 @@ pub struct PoolConfig {
 impl Default for PoolConfig {
     fn default() -> Self {
         Self { max_size: 100, min_size: 0, max_connecting: 2, max_idle: None, max_waiting: 65_536 }
+    }
+}
+
+impl PoolConfig {
+    /// What a connection string says goes before this.
+    #[must_use]
+    pub fn apply(mut self, string: &ConnectionString) -> Self {
+        let size = |name: &str| string.int(name).and_then(|size| usize::try_from(size).ok());
+        self.max_size = size("maxPoolSize").unwrap_or(self.max_size);
+        self.min_size = size("minPoolSize").unwrap_or(self.min_size);
+        self.max_connecting = size("maxConnecting").unwrap_or(self.max_connecting);
+        if let Some(idle) = string.millis("maxIdleTimeMS") {
+            self.max_idle = Some(idle).filter(|idle| !idle.is_zero());
+        }
+        self
     }
 }
 
