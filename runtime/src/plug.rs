@@ -53,7 +53,28 @@ macro_rules! plug {
 
         /// MongoDB on this runtime.
         #[cfg(feature = "mongodb")]
-        pub mod mongodb {}
+        pub mod mongodb {
+            pub use $crate::mongodb::{
+                BulkFailure, BulkResult, CommandError, ConnectError, ConnectionString, Document, Error,
+                OwnedValue, PoolConfig, ReadConcern, ReadMode, ReadPreference, WriteConcern, WriteModel,
+                bson, doc,
+            };
+
+            /// A MongoDB client on this runtime.
+            pub type Client = $crate::mongodb::Client<$runtime>;
+            /// How such a client connects and behaves.
+            pub type Builder = $crate::mongodb::Builder<$runtime>;
+            /// A database of such a client.
+            pub type Database = $crate::mongodb::Database<$runtime>;
+            /// A collection of such a client.
+            pub type Collection<T> = $crate::mongodb::Collection<T, $runtime>;
+            /// A cursor of such a client.
+            pub type Cursor<T> = $crate::mongodb::Cursor<T, $runtime>;
+            /// A session of such a client.
+            pub type Session = $crate::mongodb::Session<$runtime>;
+            #[cfg(feature = "mongodb-memory")]
+            pub use $crate::mongodb::serve_memory;
+        }
 
         /// Redis on this runtime.
         #[cfg(feature = "redis")]

@@ -109,6 +109,11 @@ impl<T: Transport> Pump<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// True while there is something to write or to flush.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.output.is_empty() || self.unflushed
+    }
+
     fn discard_output(&mut self) {
         self.output.clear();
     }
