@@ -135,6 +135,16 @@ impl UdpClient {
         self.events.retain(|event| event.token != token);
     }
 
+    /// Ends every exchange with this error: the socket is gone, or there never was one.
+    pub fn fail_all(&mut self, error: ExchangeError) {
+        let mut ids: alloc::vec::Vec<u16> = self.pending.keys().copied().collect();
+        // In the order of submission, not of the table.
+        ids.sort_by_key(|id| self.pending.get(id).map(|pending| (pending.since, pending.token)));
+        for id in ids {
+            self.end(id, Err(error));
+        }
+    }
+
     /// Exchanges that have not ended.
     pub fn in_flight(&self) -> usize {
         self.pending.len()

@@ -19,6 +19,7 @@ mod cache;
 mod candidates;
 mod conf;
 mod config;
+mod direct;
 mod flight;
 mod hosts;
 mod lookup;
@@ -36,6 +37,7 @@ pub use answer::{Answer, Event, Freshness, LookupError, SecurityVerdict, Source}
 pub use candidates::{SearchStyle, candidate_names};
 pub use conf::ResolvConf;
 pub use config::{ResolverConfig, StaleConfig};
+pub use direct::{Direct, DirectConfig, QueryError};
 pub use hosts::Hosts;
 pub use request::{Ask, Channel, Order, Request};
 
@@ -179,6 +181,11 @@ impl Resolver {
     /// The next thing to do, if there is one.
     pub fn poll_order(&mut self) -> Option<Order> {
         self.orders.pop_front()
+    }
+
+    /// True if [`poll_order`](Self::poll_order) has something.
+    pub fn has_orders(&self) -> bool {
+        !self.orders.is_empty()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
