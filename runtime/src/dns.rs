@@ -21,6 +21,7 @@ mod links;
 mod lookup;
 mod machine;
 mod ports;
+mod resolve;
 mod resolver;
 mod serve_datagrams;
 mod serve_stream;

@@ -14,7 +14,7 @@ use super::state::{Shared, Turn};
 use super::wire::{Outcome, Wire};
 use super::{SocketConfig, Upstreams};
 use crate::Runtime;
-use crate::drive::deadline::Deadline;
+use crate::drive::Deadline;
 
 /// How many turns one poll makes before it lets other tasks run.
 const TURNS_PER_POLL: u32 = 32;

@@ -130,19 +130,18 @@ impl<R: Runtime> Links<R> {
         let Some(asked) = link.asked.remove(&token) else { return };
         link.waiting.retain(|waiting| *waiting != token);
         let stalled = now >= asked.since + STALLED && link.answered.is_none_or(|at| at < asked.since);
-        match &mut link.stage {
-            Stage::Open(_) if stalled => {
+        if let Stage::Open(connection) = &mut link.stage {
+            if stalled {
                 let mut lost = std::mem::take(&mut self.lost);
                 self.end(key, &mut lost);
                 self.lost = lost;
-            }
-            Stage::Open(connection) => {
+            } else {
                 connection.machine_mut().cancel(token);
                 link.bell.ring();
             }
+        } else if link.asked.is_empty() {
             // Nobody waits for this connection any more, and it may never come.
-            _ if link.asked.is_empty() => self.remove(key),
-            _ => {}
+            self.remove(key);
         }
     }
 

@@ -13,7 +13,7 @@ use glowplug_dns::{Incoming, Rcode, Rejected, Response};
 
 use super::crew::Crew;
 use super::server::{Asked, Halt, Handler, ServerConfig};
-use crate::drive::deadline::Deadline;
+use crate::drive::Deadline;
 use crate::{DatagramSocket, Endpoint, RecvBatch, Runtime, SendBatch};
 
 /// How many batches one poll moves before it lets other tasks run.

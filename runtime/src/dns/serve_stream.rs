@@ -12,8 +12,8 @@ use glowplug_dns::{Incoming, Rcode, Response, ServerConnection};
 
 use super::crew::Crew;
 use super::server::{Asked, Handler, ServerConfig};
+use crate::drive::Deadline;
 use crate::drive::Exclusive;
-use crate::drive::deadline::Deadline;
 use crate::server::{Accepted, Stopping};
 use crate::{Endpoint, MaybeTls, Runtime};
 
@@ -27,6 +27,7 @@ pub struct Serving<H: Handler, R: Runtime> {
     handler: Arc<H>,
     /// Handlers at work, each with its query.
     crew: Crew<H::Answering, Incoming>,
+    #[cfg(feature = "tls")]
     config: glowplug_dns::ServerConfig,
     query_timeout: Duration,
     /// Of the handshake, then of the handlers.
@@ -39,6 +40,7 @@ enum Stage<R: Runtime> {
     #[cfg(feature = "tls")]
     Securing(Box<crate::tls::Tls<R::Stream>>),
     Open(Box<Connection<R>>),
+    #[cfg(feature = "tls")]
     Over,
 }
 
@@ -86,6 +88,7 @@ impl<H: Handler, R: Runtime> Serving<H, R> {
             stage,
             handler,
             crew: Crew::new(),
+            #[cfg(feature = "tls")]
             config: config.connection,
             query_timeout: config.query_timeout,
             deadline: Deadline::new(runtime.timer()),
@@ -133,7 +136,15 @@ impl<H: Handler, R: Runtime> Future for Serving<H, R> {
         if !std::task::ready!(this.poll_open(cx)) {
             return Poll::Ready(());
         }
-        let Stage::Open(connection) = &mut this.stage else { return Poll::Ready(()) };
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(clippy::infallible_destructuring_match, reason = "with TLS there are more stages")
+        )]
+        let connection = match &mut this.stage {
+            Stage::Open(connection) => connection,
+            #[cfg(feature = "tls")]
+            _ => return Poll::Ready(()),
+        };
         if let Some(stopping) = &mut this.stopping
             && Pin::new(stopping).poll(cx).is_ready()
         {

@@ -301,10 +301,12 @@ impl Resolver {
     fn send(&mut self, now: Instant, id: u64, server: SocketAddr, probe: bool) {
         let token = Token(self.new_id());
         let Some(flight) = self.flights.get_mut(&id) else { return };
-        let limit = self
-            .servers
-            .get(server)
-            .map_or(self.config.timeout, |server| server.time_limit(&self.config, flight.pass));
+        let limit = match self.servers.get(server) {
+            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost.
+            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => self.config.timeout,
+            Some(server) => server.time_limit(&self.config, flight.pass),
+            None => self.config.timeout,
+        };
         let deadline = now + limit;
         let query = flight.query(now, server, &mut self.servers, &self.config);
         if !probe {
