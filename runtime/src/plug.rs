@@ -45,7 +45,18 @@ macro_rules! plug {
 
         /// DNS on this runtime.
         #[cfg(feature = "dns")]
-        pub mod dns {}
+        pub mod dns {
+            pub use $crate::dns::{
+                Addresses, Asked, Handler, ServerConfig, SocketConfig, Stopper, system_config,
+            };
+
+            /// A stub resolver on this runtime.
+            pub type Resolver = $crate::dns::Resolver<$runtime>;
+            /// A client of one name server, on this runtime.
+            pub type Client = $crate::dns::Client<$runtime>;
+            /// A name server on this runtime.
+            pub type Server = $crate::dns::Server<$runtime>;
+        }
 
         /// HTTP/1.1 on this runtime.
         #[cfg(feature = "http")]
