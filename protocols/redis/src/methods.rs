@@ -10,7 +10,11 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::commands::{self, *};
+use crate::commands::{
+    self, BitFieldOps, BitOperation, BitUnit, End, ExpireIf, Expiry, Extreme, GeoSearch, PendingSummary,
+    Popped, Position, ScanOptions, Scanned, SetOptions, SortOptions, StreamEntries, StreamEntry,
+    TrackingOptions, Trim, Ttl, Unit, XReadOptions, ZAddOptions, ZRangeOptions, ZStoreOptions,
+};
 use crate::{Arg, Pipeline, Place, Reply, Transaction, Typed};
 
 /// Takes typed commands by a shared reference: a client that many callers use at once.
