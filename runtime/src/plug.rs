@@ -90,12 +90,17 @@ macro_rules! plug {
         /// Redis on this runtime.
         #[cfg(feature = "redis")]
         pub mod redis {
-            pub use $crate::redis::{Command, ConnectError, Error, Pipeline, Reply, Typed, commands};
+            pub use $crate::redis::{
+                Command, Commands, CommandsMut, ConnectError, Error, HubEvent, Pipeline, Reply, Scope,
+                Subscription, Transaction, Typed, commands,
+            };
 
             /// A Redis client on this runtime.
             pub type Client = $crate::redis::Client<$runtime>;
             /// How such a client connects and behaves.
             pub type Builder = $crate::redis::Builder<$runtime>;
+            /// A connection for one caller alone, on this runtime.
+            pub type Dedicated = $crate::redis::Dedicated<$runtime>;
             #[cfg(feature = "redis-memory")]
             pub use $crate::redis::serve_memory;
         }

@@ -169,8 +169,6 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Future for Drive<P, T, R> {
         let this = &mut *self;
         let span = this.span.clone();
         let _entered = span.enter();
-        let span = this.span.clone();
-        let _entered = span.enter();
         // One look at the clock: what happens within a poll happens at one moment.
         let now = this.runtime.now();
         let Some(mut pump) = this.pump.take().or_else(|| this.take_over(cx, now)) else {
