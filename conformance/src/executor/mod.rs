@@ -28,6 +28,8 @@ pub mod redis;
 mod streams;
 mod tasks;
 mod timers;
+#[cfg(feature = "udp")]
+pub mod udp;
 
 use std::fmt::Write as _;
 use std::future::Future;
