@@ -81,18 +81,22 @@ pub struct Stopper {
 pub struct Stopping {
     shared: Arc<Shared>,
     id: u64,
+    /// The waker it is known by; a task that stays where it is registers once.
+    registered: Option<Waker>,
 }
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// The time to drain is over. Beside the lock, because every poll of every connection looks.
+    // Beside the lock, because every poll of every connection looks.
+    /// The server wants to stop.
+    stopping: AtomicBool,
+    /// The time to drain is over.
     cancelled: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    stopping: bool,
     connections: usize,
     next_id: u64,
     /// Who waits to hear that the server stops or cancels, by the id of the waiter.
@@ -112,11 +116,11 @@ impl Shared {
         state.next_id
     }
 
-    /// Changes the state, then wakes everybody.
-    fn announce(&self, change: impl FnOnce(&mut State)) {
+    /// Sets a flag, then wakes everybody.
+    fn announce(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Release);
         let (waiters, acceptor) = {
             let mut state = self.lock();
-            change(&mut state);
             let waiters: Vec<Waker> = state.waiters.values().cloned().collect();
             (waiters, state.acceptor.take())
         };
@@ -127,7 +131,7 @@ impl Shared {
 impl Stopper {
     /// Asks the server to stop: it accepts no more, and waits for its connections. Asking again changes nothing.
     pub fn stop(&self) {
-        self.shared.announce(|state| state.stopping = true);
+        self.shared.announce(&self.shared.stopping);
     }
 
     /// Connections that are being served.
@@ -145,25 +149,25 @@ impl fmt::Debug for Stopper {
 impl Stopping {
     fn new(shared: Arc<Shared>) -> Self {
         let id = shared.new_id();
-        Self { shared, id }
+        Self { shared, id, registered: None }
     }
 
     /// True once the server wants to stop.
     pub fn is_set(&self) -> bool {
-        self.shared.lock().stopping
+        self.shared.stopping.load(Ordering::Acquire)
     }
 }
 
 impl Future for Stopping {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.shared.lock();
-        if state.stopping {
-            return Poll::Ready(());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.registered = Some(cx.waker().clone());
+            self.shared.lock().waiters.insert(self.id, cx.waker().clone());
         }
-        state.waiters.insert(self.id, cx.waker().clone());
-        Poll::Pending
+        // After registering: whoever stops the server from now on wakes this task.
+        if self.is_set() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -248,8 +252,7 @@ impl<R: Runtime> Server<R> {
         }
         drop(listener);
         if within(&runtime, Some(config.drain_timeout), all_gone(&shared)).await.is_err() {
-            shared.cancelled.store(true, Ordering::Release);
-            shared.announce(|_| {});
+            shared.announce(&shared.cancelled);
             all_gone(&shared).await;
         }
     }
@@ -271,10 +274,10 @@ async fn next<L: Listener>(shared: &Arc<Shared>, config: &Config, listener: &mut
     std::future::poll_fn(|cx| {
         {
             let mut state = shared.lock();
-            if state.stopping {
+            state.acceptor = Some(cx.waker().clone());
+            if shared.stopping.load(Ordering::Acquire) {
                 return Poll::Ready(Next::Stop);
             }
-            state.acceptor = Some(cx.waker().clone());
             if state.connections >= config.max_connections {
                 return Poll::Pending;
             }

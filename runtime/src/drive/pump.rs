@@ -13,13 +13,13 @@ use crate::Transport;
 pub struct Pump<T> {
     transport: T,
     /// What came and was not consumed yet.
-    pub(super) input: BytesMut,
+    pub(crate) input: BytesMut,
     /// What the machine wants sent and the transport has not taken yet.
-    pub(super) output: SendBuf,
+    pub(crate) output: SendBuf,
     /// Bytes were handed to a transport that may keep them until it is flushed.
     unflushed: bool,
     /// The peer has finished sending.
-    pub(super) eof: bool,
+    pub(crate) eof: bool,
     write_half: WriteHalf,
 }
 
@@ -47,7 +47,7 @@ impl<T: Transport> Pump<T> {
 
     /// Writes until the output is empty and flushed. A write that fails is remembered, not returned: what the peer sent
     /// before counts, and reading finds the end by itself.
-    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !matches!(self.write_half, WriteHalf::Open) {
             self.discard_output();
             return Poll::Ready(());
@@ -79,7 +79,7 @@ impl<T: Transport> Pump<T> {
     }
 
     /// Tells the peer that no more will come. Failing to is the same as a failed write.
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self.write_half, WriteHalf::Open) {
             self.write_half = match ready!(self.transport.poll_shutdown(cx)) {
                 Ok(()) => WriteHalf::Shut,
@@ -90,14 +90,14 @@ impl<T: Transport> Pump<T> {
     }
 
     /// Reads once; 0 is the end of the stream, which is remembered.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let n = ready!(self.transport.poll_read(cx, &mut self.input))?;
         self.eof = n == 0;
         Poll::Ready(Ok(n))
     }
 
     /// The error of a failed write, once.
-    pub(super) fn take_write_error(&mut self) -> Option<io::Error> {
+    pub(crate) fn take_write_error(&mut self) -> Option<io::Error> {
         match &mut self.write_half {
             WriteHalf::Failed(error) => error.take(),
             _ => None,
@@ -105,19 +105,19 @@ impl<T: Transport> Pump<T> {
     }
 
     /// True when a write has failed.
-    pub(super) fn write_failed(&self) -> bool {
+    pub(crate) fn write_failed(&self) -> bool {
         matches!(self.write_half, WriteHalf::Failed(_))
     }
 
     /// Gives the buffers' memory back while they are empty, so that a connection at rest holds none.
-    pub(super) fn release_memory(&mut self) {
+    pub(crate) fn release_memory(&mut self) {
         if self.input.is_empty() && self.input.capacity() > 0 {
             self.input = BytesMut::new();
         }
         self.output.release_memory();
     }
 
-    pub(super) fn into_parts(self) -> (T, BytesMut, SendBuf) {
+    pub(crate) fn into_parts(self) -> (T, BytesMut, SendBuf) {
         (self.transport, self.input, self.output)
     }
 }
