@@ -1,1 +1,8 @@
-//! HTTP/1.1 on any runtime.
+//! HTTP/1.1 for any runtime: the client and the server people call.
+//!
+//! Messages are the `http` crate's, bodies are [`http_body::Body`]; here they meet the machines of
+//! [`glowplug_http`] and a runtime's sockets.
+
+mod body;
+
+pub use body::{Body, BoxError};
