@@ -12,6 +12,7 @@
 pub mod blocking;
 pub mod bridge;
 pub mod datagram;
+pub mod dial;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod drive;
@@ -22,6 +23,7 @@ mod maybe_tls;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 mod plug;
+pub mod pool;
 mod read;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -38,6 +40,7 @@ mod transport;
 pub mod udp;
 
 pub use datagram::{DatagramSocket, RecvBatch, SendBatch};
+pub use dial::Resolve;
 pub use endpoint::Endpoint;
 pub use maybe_tls::MaybeTls;
 pub use read::read_with;

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use glowplug_core::{Instant, Interest, RequestProtocol, WriteInterest};
 
 use super::state::Shared;
-use crate::drive::deadline::Deadline;
+use crate::drive::Deadline;
 use crate::drive::{DriverError, Pump};
 use crate::{Runtime, Transport};
 
