@@ -67,6 +67,16 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         &self.runtime
     }
 
+    /// How many bytes the transport has taken so far: one that has taken nothing of a message has not sent it.
+    pub fn written(&self) -> u64 {
+        self.pump.written
+    }
+
+    /// How many bytes wait for the transport to take them.
+    pub fn unsent(&self) -> usize {
+        self.pump.output.len()
+    }
+
     /// Takes everything apart, for an upgrade to another protocol.
     pub fn into_parts(self) -> Parts<P, T> {
         let (transport, input, mut output) = self.pump.into_parts();
@@ -111,9 +121,11 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             let before = self.pump.output.len();
             self.machine.poll_transmit(now, &mut self.pump.output);
             let added = self.pump.output.len() > before;
+            let was_full = !self.pump.output.has_room();
             let written = self.pump.poll_write_out(cx).is_ready();
-            if added {
-                // Handing output over is a mutation: the machine may go on with input that it had left for want of room.
+            if added || was_full && self.pump.output.has_room() {
+                // Handing output over is a mutation: the machine may go on with input that it had left for want of room. And what it
+                // kept because the output was full may follow now; nothing else would ask for it.
                 continue;
             }
             let interest = self.machine.interest();
