@@ -4,5 +4,10 @@
 //! [`glowplug_http`] and a runtime's sockets.
 
 mod body;
+mod client;
 
 pub use body::{Body, BoxError};
+pub use client::{
+    Client, ClientBuilder, ClientError, Idempotent, Incoming, Informational, Reaper, RequestBuilder,
+    RequestError, Response, Stage, Stream, Upgraded, UpgradedParts,
+};

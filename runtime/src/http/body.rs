@@ -199,7 +199,8 @@ mod tests {
 
     #[test]
     fn each_kind_says_how_long_it_is_and_gives_what_it_has() {
-        for (body, expected) in [(Body::empty(), None), (Body::from("abc"), Some("abc")), (Body::from(""), None)]
+        for (body, expected) in
+            [(Body::empty(), None), (Body::from("abc"), Some("abc")), (Body::from(""), None)]
         {
             assert_eq!(body.is_end_stream(), expected.is_none());
             assert_eq!(body.size_hint().exact(), Some(expected.map_or(0, str::len) as u64));

@@ -1,7 +1,6 @@
 //! What can go wrong, and whether the server may have acted.
 
 use std::fmt;
-use std::time::Duration;
 
 use glowplug_core::Progress;
 use glowplug_http::redirect::RedirectError;
@@ -109,12 +108,10 @@ impl ClientError {
 
     /// True when a time was up: one of this client's, or that of connecting.
     pub fn is_timeout(&self) -> bool {
-        match self {
-            Self::TimedOut { .. } => true,
-            Self::Dial(DialError::TimedOut(_)) => true,
-            Self::Pool(error) => matches!(error, PoolError::TimedOut),
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::TimedOut { .. } | Self::Dial(DialError::TimedOut(_)) | Self::Pool(PoolError::TimedOut)
+        )
     }
 }
 
@@ -204,9 +201,4 @@ impl Trace {
     pub(super) fn timed_out(self) -> ClientError {
         ClientError::TimedOut { stage: self.stage, progress: self.progress }
     }
-}
-
-/// What is left of `limit` after `spent`; the least there is when nothing is.
-pub(super) fn rest(limit: Duration, spent: Duration) -> Duration {
-    limit.saturating_sub(spent)
 }

@@ -71,18 +71,19 @@ where
         }
     }
 
-    /// Moves what is there into the machine, as far as it has room.
+    /// Moves what is there into the machine, as far as it has room; the request has made this much `progress`.
     pub(super) fn send(
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
         machine: &mut ClientConnection,
         stream: StreamId,
+        progress: Progress,
     ) -> Result<Sending, BoxError> {
         if self.finished {
             return Ok(Sending::Done);
         }
-        self.forget(machine.progress(stream));
+        self.forget(progress);
         loop {
             if !machine.takes_body(stream) {
                 // The answer came first, and ended it.
@@ -153,11 +154,6 @@ impl<B> Upload<B> {
         self.length
     }
 
-    /// True when the machine has it all, or wants no more.
-    pub(super) fn is_finished(&self) -> bool {
-        self.finished
-    }
-
     /// Leaves the body behind, for a request that is to have none.
     pub(super) fn leave(&mut self) {
         self.body = None;
@@ -170,9 +166,11 @@ impl<B> Upload<B> {
         self.finished = true;
     }
 
-    /// True when the body can be sent once more from its beginning.
-    pub(super) fn is_replayable(&self) -> bool {
-        self.replayable
+    /// True when the body can be sent once more from its beginning, after a request that got so far.
+    pub(super) fn is_replayable(&self, progress: Progress) -> bool {
+        let is_whole = matches!(self.length, BodyLength::Known(length)
+            if self.kept.len() == 1 && self.kept_len as u64 == length);
+        self.replayable && (progress == Progress::NotSent || self.kept_len <= self.replay_limit || is_whole)
     }
 
     /// Goes back to the beginning of a replayable body.
@@ -182,11 +180,9 @@ impl<B> Upload<B> {
         self.finished = self.length == BodyLength::Empty;
     }
 
-    /// Gives up what was kept once it is too much, and may be needed no more.
+    /// Gives up what was kept once it is too much, and cannot help any more.
     fn forget(&mut self, progress: Progress) {
-        let is_whole = matches!(self.length, BodyLength::Known(length)
-            if self.kept.len() == 1 && self.kept_len as u64 == length);
-        if self.replayable && progress > Progress::NotSent && self.kept_len > self.replay_limit && !is_whole {
+        if self.replayable && !self.is_replayable(progress) {
             self.replayable = false;
             self.kept = Vec::new();
         }
@@ -239,7 +235,9 @@ mod tests {
         let (mut machine, stream) = machine(upload.length());
         let mut text = String::new();
         loop {
-            let sending = upload.send(&mut Context::from_waker(Waker::noop()), NOW, &mut machine, stream)?;
+            let progress = machine.progress(stream);
+            let mut cx = Context::from_waker(Waker::noop());
+            let sending = upload.send(&mut cx, NOW, &mut machine, stream, progress)?;
             let mut out = SendBuf::new();
             machine.poll_transmit(NOW, &mut out);
             text += &String::from_utf8(out.take_all().to_vec())?;
@@ -268,11 +266,12 @@ mod tests {
             let (mut machine, stream) = machine(upload.length());
             let mut cx = Context::from_waker(Waker::noop());
             upload.finished = false;
-            upload.send(&mut cx, NOW, &mut machine, stream).expect("no error");
-            assert!(upload.is_replayable(), "nothing was sent");
+            upload.send(&mut cx, NOW, &mut machine, stream, Progress::NotSent).expect("no error");
+            assert!(upload.is_replayable(machine.progress(stream)), "nothing was sent");
             machine.poll_transmit(NOW, &mut SendBuf::with_room(10));
+            assert_eq!(upload.is_replayable(machine.progress(stream)), replayable);
             upload.forget(machine.progress(stream));
-            assert_eq!(upload.is_replayable(), replayable);
+            assert_eq!(upload.kept.is_empty(), !replayable);
         }
     }
 
