@@ -5,6 +5,7 @@
 
 mod body;
 mod client;
+pub mod server;
 
 pub use body::{Body, BoxError};
 pub use client::{

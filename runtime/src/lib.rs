@@ -31,10 +31,16 @@ pub mod redis;
 pub mod riak;
 mod runtime;
 pub mod server;
+pub mod services;
+#[cfg(feature = "signals")]
+pub mod signals;
+pub mod supervise;
 pub mod task;
+pub mod tcp;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod trace;
 mod transport;
 #[cfg(feature = "udp")]
 pub mod udp;

@@ -72,9 +72,9 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         self.pump.written
     }
 
-    /// How many bytes wait for the transport to take them.
-    pub fn unsent(&self) -> usize {
-        self.pump.output.len()
+    /// True while the machine has handed out what the transport has not taken yet, or still keeps to itself.
+    pub fn has_unsent(&self) -> bool {
+        self.pump.has_unsent()
     }
 
     /// Takes everything apart, for an upgrade to another protocol.
@@ -121,11 +121,11 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             let before = self.pump.output.len();
             self.machine.poll_transmit(now, &mut self.pump.output);
             let added = self.pump.output.len() > before;
-            let was_full = !self.pump.output.has_room();
+            let full = !self.pump.output.has_room();
             let written = self.pump.poll_write_out(cx).is_ready();
-            if added || was_full && self.pump.output.has_room() {
-                // Handing output over is a mutation: the machine may go on with input that it had left for want of room. And what it
-                // kept because the output was full may follow now; nothing else would ask for it.
+            if added || full && self.pump.output.has_room() {
+                // Handing output over is a mutation: the machine may go on with input that it had left for want of room. And
+                // writing makes room for output that it had kept.
                 continue;
             }
             let interest = self.machine.interest();

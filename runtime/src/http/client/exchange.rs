@@ -181,7 +181,7 @@ impl<R: Runtime> Stall<R> {
     /// Ready when it has taken too long.
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, connection: &Connection<R>) -> Poll<()> {
         let Some(limit) = self.limit else { return Poll::Pending };
-        if connection.unsent() == 0 {
+        if !connection.has_unsent() {
             self.seen = None;
             self.deadline.set(None);
             return Poll::Pending;
