@@ -154,6 +154,8 @@ impl Registry {
         registry.datagram("udp-tracker", subjects::udp::tracker);
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(all(feature = "http", feature = "tokio"))]
+        registry.http_client::<executor::Tokio>();
         #[cfg(feature = "tokio")]
         registry.services::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
@@ -162,6 +164,8 @@ impl Registry {
         registry.udp::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(all(feature = "http", feature = "smol"))]
+        registry.http_client::<executor::Smol>();
         #[cfg(feature = "smol")]
         registry.services::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
@@ -170,6 +174,8 @@ impl Registry {
         registry.udp::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
+        #[cfg(all(feature = "http", feature = "sim"))]
+        registry.http_client::<executor::Sim>();
         #[cfg(feature = "sim")]
         registry.services::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
@@ -206,6 +212,14 @@ impl Registry {
     /// Adds a column: every suite that runs on an executor, on this one.
     pub fn executor<E: Executor>(&mut self) {
         for (suite, case) in executor::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the HTTP client to that column.
+    #[cfg(feature = "http")]
+    pub fn http_client<E: Executor>(&mut self) {
+        for (suite, case) in executor::http_client::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
