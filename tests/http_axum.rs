@@ -54,7 +54,10 @@ fn router<R: Plug>(runtime: &R) -> Router {
     Router::new()
         .route("/hello/{name}", get(async |Path(name): Path<String>| format!("hello {name}")))
         .route("/collected", post(async |body: Bytes| body.len().to_string()))
-        .route("/peer", get(async |Extension(connection): Extension<Connection>| connection.peer().to_string()))
+        .route(
+            "/peer",
+            get(async |Extension(connection): Extension<Connection>| connection.peer().to_string()),
+        )
         .route("/ticks", get(ticks::<R>))
         .route("/upload", post(upload))
         .route(

@@ -75,8 +75,22 @@ async fn a_deaf_peer_is_given_up<R: Plug>(runtime: R) {
 /// Bytes that look like HTTP now and then.
 fn garbage(seed: u64) -> Vec<u8> {
     const WORDS: [&str; 16] = [
-        "GET ", "POST ", "/echo ", "/hello", " HTTP/1.1", "\r\n", "\r\n\r\n", "host: here\r\n", "content-length: 5\r\n",
-        "transfer-encoding: chunked\r\n", "5\r\n", "0\r\n\r\n", "expect: 100-continue\r\n", "\n", "connection: upgrade\r\n", "upgrade: x\r\n",
+        "GET ",
+        "POST ",
+        "/echo ",
+        "/hello",
+        " HTTP/1.1",
+        "\r\n",
+        "\r\n\r\n",
+        "host: here\r\n",
+        "content-length: 5\r\n",
+        "transfer-encoding: chunked\r\n",
+        "5\r\n",
+        "0\r\n\r\n",
+        "expect: 100-continue\r\n",
+        "\n",
+        "connection: upgrade\r\n",
+        "upgrade: x\r\n",
     ];
     let mut rng = Seed::from_u64(seed).rng();
     let mut bytes = Vec::new();
@@ -133,7 +147,12 @@ fn the_defaults_end_every_slow_peer() {
         serving(&host, Config::default(), app(&host), async |at, stopper| {
             let begin = host.now();
             let mut peers = Vec::new();
-            for first in ["", "G", "GET / HTTP/1.1\r\n", "POST /count HTTP/1.1\r\nhost: x\r\ncontent-length: 9000\r\n\r\n"] {
+            for first in [
+                "",
+                "G",
+                "GET / HTTP/1.1\r\n",
+                "POST /count HTTP/1.1\r\nhost: x\r\ncontent-length: 9000\r\n\r\n",
+            ] {
                 let mut peer = connect(&host, &at).await;
                 if !first.is_empty() {
                     peer.send(first).await;
@@ -148,7 +167,9 @@ fn the_defaults_end_every_slow_peer() {
                 for peer in &mut peers {
                     let _ = support::write(&mut peer.stream, "x").await;
                 }
-                let _ = within(&host, Some(Duration::from_millis(1)), support::read_some(&mut deaf.stream, 1)).await;
+                let _ =
+                    within(&host, Some(Duration::from_millis(1)), support::read_some(&mut deaf.stream, 1))
+                        .await;
             }
             while stopper.connections() > 0 {
                 sleep(&host, Duration::from_millis(100)).await;
@@ -222,7 +243,14 @@ fn connections_that_break_anywhere_leave_nothing_behind() {
         serving(&host, impatient(), app(&host), async |at, stopper| {
             let requests = async {
                 let mut client = connect(&host, &at).await;
-                client.send(get("/pieces?300000") + &post("/echo", &"e".repeat(5000)) + &get("/nap") + &get("/hello")).await;
+                client
+                    .send(
+                        get("/pieces?300000")
+                            + &post("/echo", &"e".repeat(5000))
+                            + &get("/nap")
+                            + &get("/hello"),
+                    )
+                    .await;
                 assert_eq!(client.answer().await.body.len(), 300_000);
                 assert_eq!(client.answer().await.body.len(), 5000);
                 assert_eq!(client.answer().await.body, "awake");

@@ -57,10 +57,7 @@ pub(crate) trait Plug:
 {
 }
 
-impl<R> Plug for R where
-    R: Runtime<Stream: Send, Timer: Send> + Spawn<Serving<Self, App>> + Send + Sync
-{
-}
+impl<R> Plug for R where R: Runtime<Stream: Send, Timer: Send> + Spawn<Serving<Self, App>> + Send + Sync {}
 
 pub(crate) fn full(text: impl Into<Bytes>) -> Reply {
     Full::new(text.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
@@ -152,9 +149,9 @@ pub(crate) fn app<R: Plug>(runtime: &R) -> App {
                     response.headers_mut().insert("content-length", HeaderValue::from(number));
                     Ok(response)
                 }
-                "/endless" => {
-                    Ok(Response::new(pieces(usize::MAX, 16_384).map_err(|never| match never {}).boxed_unsync()))
-                }
+                "/endless" => Ok(Response::new(
+                    pieces(usize::MAX, 16_384).map_err(|never| match never {}).boxed_unsync(),
+                )),
                 "/short" => {
                     let body = pieces(number, 1000).map_err(|never| match never {}).boxed_unsync();
                     let mut response = Response::new(body);
@@ -181,7 +178,9 @@ pub(crate) fn app<R: Plug>(runtime: &R) -> App {
                     *response.status_mut() = StatusCode::from_u16(number as u16).map_err(|_| "status")?;
                     Ok(response)
                 }
-                "/peer" => text(format!("{:?}", request.body().connection().peer().socket_addr().map(|at| at.ip()))),
+                "/peer" => {
+                    text(format!("{:?}", request.body().connection().peer().socket_addr().map(|at| at.ip())))
+                }
                 "/until-closed" => {
                     request.body().connection().peer_closed().await;
                     text("so long")
@@ -204,7 +203,8 @@ pub(crate) async fn serving<R: Plug, T>(
     app: App,
     work: impl AsyncFnOnce(Endpoint, Stopper) -> T,
 ) -> T {
-    let server = Server::bind(runtime.clone(), any_port()).await.expect("a free port").config(config).upgrades();
+    let server =
+        Server::bind(runtime.clone(), any_port()).await.expect("a free port").config(config).upgrades();
     let at = server.local_endpoint().expect("an address");
     let stopper = server.stopper();
     let done = async {
@@ -234,7 +234,11 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.head.lines().filter_map(|line| line.split_once(": ")).find(|(key, _)| *key == name).map(|(_, value)| value)
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
     }
 }
 

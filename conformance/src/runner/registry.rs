@@ -155,14 +155,20 @@ impl Registry {
         registry.datagram("udp-tracker", subjects::udp::tracker);
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(all(feature = "http", feature = "tokio"))]
+        registry.http_server::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(all(feature = "http", feature = "smol"))]
+        registry.http_server::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
+        #[cfg(all(feature = "http", feature = "sim"))]
+        registry.http_server::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
         registry
@@ -195,6 +201,17 @@ impl Registry {
     /// Adds a column: every suite that runs on an executor, on this one.
     pub fn executor<E: Executor>(&mut self) {
         for (suite, case) in executor::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the HTTP server to that column.
+    #[cfg(feature = "http")]
+    pub fn http_server<E: Executor>(&mut self)
+    where
+        E::Runtime: glowplug_runtime::Spawn<executor::http::server::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::http::server::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

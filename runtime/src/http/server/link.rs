@@ -191,9 +191,7 @@ impl<R: Runtime> Link<R> {
                 }
             },
             ServerEvent::End { trailers, .. } => match self.channel() {
-                Some(channel) => {
-                    news(channel.end(trailers.map(|trailers| trailers.to_header_map()), cx))
-                }
+                Some(channel) => news(channel.end(trailers.map(|trailers| trailers.to_header_map()), cx)),
                 None => Heard::Nothing,
             },
             ServerEvent::PeerClosed { .. } => {
@@ -234,7 +232,8 @@ impl<R: Runtime> Link<R> {
             Err(_) => {
                 // RFC 9110 §15.5.1. The target passes for one with a proxy, but is no URI.
                 let close = [(header::CONNECTION, "close")];
-                let _ = self.machine.send_head(now, stream, StatusCode::BAD_REQUEST, &close, BodyLength::Empty);
+                let _ =
+                    self.machine.send_head(now, stream, StatusCode::BAD_REQUEST, &close, BodyLength::Empty);
                 return Heard::Nothing;
             }
         };
@@ -385,8 +384,8 @@ impl<R: Runtime> Link<R> {
             Some(at) if written == 0 => Some(at),
             Some(_) if self.settings.min_write_rate == 0 => Some(now + timeout),
             Some(at) => {
-                let nanos = (written as u64).saturating_mul(1_000_000_000)
-                    / u64::from(self.settings.min_write_rate);
+                let nanos =
+                    (written as u64).saturating_mul(1_000_000_000) / u64::from(self.settings.min_write_rate);
                 Some((at + Duration::from_nanos(nanos)).min(now + timeout))
             }
         };
