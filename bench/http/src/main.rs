@@ -3,6 +3,7 @@
 
 mod connection;
 mod heads;
+mod idle;
 mod load;
 mod servers;
 
@@ -31,9 +32,13 @@ const BROWSER: &str = "GET /articles/2026/11/a-picture-with-quite-a-long-name.jp
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == "--load") {
-        load::main(&arguments[1..]);
-        return;
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--load", ..] => return load::main(&arguments[1..]),
+        // Memory has no rounds: a table of its own.
+        ["--idle"] => return idle::main(),
+        ["--idle", server] => return idle::one(server),
+        ["--hold", port] => return idle::hold(port.parse().expect("a port")),
+        _ => {}
     }
     let head = |name, wire: &'static str| Work {
         name,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -29,9 +30,17 @@ fn measured(load: Load, requests: u64, serve: impl FnOnce(mpsc::Sender<u16>) + S
     // It is never stopped: it costs nothing once its connections are closed.
     thread::spawn(move || serve(ready));
     let port = port.recv().expect("a port");
+    PORT.store(port, Ordering::Relaxed);
     let clock = Clock::start();
     load::run(load, port, requests);
     clock.stop(requests)
+}
+
+static PORT: AtomicU16 = AtomicU16::new(0);
+
+/// Where the server that was measured last still listens.
+pub fn last_port() -> u16 {
+    PORT.load(Ordering::Relaxed)
 }
 
 fn on_tokio(work: impl Future<Output = ()>) {

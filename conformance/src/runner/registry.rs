@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use glowplug_core::{DatagramProtocol, StreamProtocol};
 
+#[cfg(any(feature = "http", feature = "redis"))]
+use glowplug_runtime::Spawn;
 #[cfg(feature = "redis")]
-use glowplug_runtime::{
-    Spawn,
-    redis::{Drive, Serving},
-};
+use glowplug_runtime::redis::{Drive, Serving};
 
 use crate::executor::{self, Executor};
 use crate::failure::{Failure, Verdict};
@@ -209,7 +208,7 @@ impl Registry {
     #[cfg(feature = "http")]
     pub fn http_server<E: Executor>(&mut self)
     where
-        E::Runtime: glowplug_runtime::Spawn<executor::http::server::Serving<E::Runtime>>,
+        E::Runtime: Spawn<executor::http::server::Serving<E::Runtime>>,
     {
         for (suite, case) in executor::http::server::cases::<E>() {
             self.add(suite.to_owned(), case);
