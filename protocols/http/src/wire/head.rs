@@ -81,7 +81,7 @@ impl RequestHead {
         let start = usize::from(self.method_len) + 1;
         let target = self.fields.bytes.slice(start..start + usize::from(self.target_len));
         let mut parts = http::Request::new(()).into_parts().0;
-        parts.method = Method::from_bytes(self.method().as_bytes())?;
+        parts.method = Method::from_bytes(&self.fields.bytes[..usize::from(self.method_len)])?;
         parts.uri = Uri::from_maybe_shared(target)?;
         parts.version = self.version;
         parts.headers = headers;
