@@ -224,7 +224,7 @@ async fn pipelined_requests_are_answered_in_order<R: Plug>(runtime: R) {
     with(&runtime, async |at, _| {
         let mut client = connect(&runtime, &at).await;
         let request = |n: usize| match n % 4 {
-            0 if n % 40 == 0 => get("/nap"),
+            0 if n.is_multiple_of(40) => get("/nap"),
             0 => get("/hello"),
             1 => post("/echo", &n.to_string()),
             2 => get(&format!("/pieces?{n}")),
@@ -235,7 +235,7 @@ async fn pipelined_requests_are_answered_in_order<R: Plug>(runtime: R) {
         for n in 0..400 {
             let seen = client.answer().await;
             match n % 4 {
-                0 if n % 40 == 0 => assert_eq!(seen.body, "awake"),
+                0 if n.is_multiple_of(40) => assert_eq!(seen.body, "awake"),
                 0 => assert_eq!(seen.body, "hello"),
                 1 => assert_eq!(seen.body, n.to_string()),
                 2 => assert_eq!(seen.body.len(), n),

@@ -329,7 +329,7 @@ fn whatever_the_network_does_answers_belong_to_their_requests() {
                         let mut rng = Seed::from_u64(seed * 4 + caller).rng();
                         let mut connection = None;
                         for round in 0..8 {
-                            let bodies: Vec<String> = (0..1 + rng.below(4))
+                            let bodies: Vec<String> = (0..=rng.below(4))
                                 .map(|n| {
                                     format!("{caller}.{round}.{n} {}", "x".repeat(rng.below(3000) as usize))
                                 })

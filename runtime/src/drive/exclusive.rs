@@ -67,6 +67,11 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         &self.runtime
     }
 
+    /// True while the machine has handed out what the transport has not taken yet, or still keeps to itself.
+    pub fn has_unsent(&self) -> bool {
+        self.pump.has_unsent()
+    }
+
     /// Takes everything apart, for an upgrade to another protocol.
     pub fn into_parts(self) -> Parts<P, T> {
         let (transport, input, mut output) = self.pump.into_parts();

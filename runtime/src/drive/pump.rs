@@ -45,6 +45,41 @@ impl<T: Transport> Pump<T> {
         }
     }
 
+    /// The transport itself.
+    pub(crate) fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport itself, for what comes before the first byte.
+    pub(crate) fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// What came and was not consumed yet.
+    pub(crate) fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    /// The same, to be consumed.
+    pub(crate) fn input_mut(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// How many bytes wait for the transport to take them.
+    pub(crate) fn queued(&self) -> usize {
+        self.output.len()
+    }
+
+    /// What waits for the transport, to add to it.
+    pub(crate) fn output_mut(&mut self) -> &mut SendBuf {
+        &mut self.output
+    }
+
+    /// True once the peer has finished sending.
+    pub(crate) fn at_end(&self) -> bool {
+        self.eof
+    }
+
     /// Writes until the output is empty and flushed. A write that fails is remembered, not returned: what the peer sent
     /// before counts, and reading finds the end by itself.
     pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -72,6 +107,11 @@ impl<T: Transport> Pump<T> {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// True while there is something to write or to flush.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.output.is_empty() || self.unflushed
     }
 
     fn discard_output(&mut self) {
@@ -107,6 +147,15 @@ impl<T: Transport> Pump<T> {
     /// True when a write has failed.
     pub(crate) fn write_failed(&self) -> bool {
         matches!(self.write_half, WriteHalf::Failed(_))
+    }
+
+    /// True while nothing waits in either buffer and both directions are open.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.input.is_empty()
+            && self.output.is_empty()
+            && !self.unflushed
+            && !self.eof
+            && matches!(self.write_half, WriteHalf::Open)
     }
 
     /// Gives the buffers' memory back while they are empty, so that a connection at rest holds none.

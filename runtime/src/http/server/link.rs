@@ -11,8 +11,8 @@ use http::{HeaderMap, Request, StatusCode, header};
 use super::incoming::{BodyError, Channel, Incoming};
 use super::upgrade::{Offer, Upgraded};
 use super::{Connection, Settings};
+use crate::drive::Deadline;
 use crate::drive::Pump;
-use crate::drive::deadline::Deadline;
 use crate::server::Stopping;
 use crate::{MaybeTls, Runtime};
 
