@@ -21,6 +21,8 @@ mod cancelling;
 mod datagrams;
 #[cfg(feature = "http")]
 pub mod http_client;
+#[cfg(feature = "http")]
+pub mod http;
 mod io;
 mod machines;
 #[cfg(any(feature = "sim", feature = "smol", feature = "tokio"))]

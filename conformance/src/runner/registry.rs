@@ -156,6 +156,8 @@ impl Registry {
         registry.executor::<executor::Tokio>();
         #[cfg(all(feature = "http", feature = "tokio"))]
         registry.http_client::<executor::Tokio>();
+        #[cfg(all(feature = "http", feature = "tokio"))]
+        registry.http_server::<executor::Tokio>();
         #[cfg(feature = "tokio")]
         registry.services::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
@@ -166,6 +168,8 @@ impl Registry {
         registry.executor::<executor::Smol>();
         #[cfg(all(feature = "http", feature = "smol"))]
         registry.http_client::<executor::Smol>();
+        #[cfg(all(feature = "http", feature = "smol"))]
+        registry.http_server::<executor::Smol>();
         #[cfg(feature = "smol")]
         registry.services::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
@@ -176,6 +180,8 @@ impl Registry {
         registry.executor::<executor::Sim>();
         #[cfg(all(feature = "http", feature = "sim"))]
         registry.http_client::<executor::Sim>();
+        #[cfg(all(feature = "http", feature = "sim"))]
+        registry.http_server::<executor::Sim>();
         #[cfg(feature = "sim")]
         registry.services::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
@@ -220,6 +226,17 @@ impl Registry {
     #[cfg(feature = "http")]
     pub fn http_client<E: Executor>(&mut self) {
         for (suite, case) in executor::http_client::cases::<E>() {
+                self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the HTTP server to that column.
+    #[cfg(feature = "http")]
+    pub fn http_server<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<executor::http::server::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::http::server::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
