@@ -158,18 +158,24 @@ impl Registry {
         registry.services::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
+        #[cfg(all(feature = "udp", feature = "tokio"))]
+        registry.udp::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
         #[cfg(feature = "smol")]
         registry.services::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
+        #[cfg(all(feature = "udp", feature = "smol"))]
+        registry.udp::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
         #[cfg(feature = "sim")]
         registry.services::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
+        #[cfg(all(feature = "udp", feature = "sim"))]
+        registry.udp::<executor::Sim>();
         registry
     }
 
@@ -224,6 +230,14 @@ impl Registry {
         E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
     {
         for (suite, case) in executor::redis::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of UDP conversations to that column.
+    #[cfg(feature = "udp")]
+    pub fn udp<E: Executor<Runtime: executor::udp::Conversing>>(&mut self) {
+        for (suite, case) in executor::udp::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

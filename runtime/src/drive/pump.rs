@@ -13,13 +13,13 @@ use crate::Transport;
 pub struct Pump<T> {
     transport: T,
     /// What came and was not consumed yet.
-    pub(super) input: BytesMut,
+    pub(crate) input: BytesMut,
     /// What the machine wants sent and the transport has not taken yet.
-    pub(super) output: SendBuf,
+    pub(crate) output: SendBuf,
     /// Bytes were handed to a transport that may keep them until it is flushed.
     unflushed: bool,
     /// The peer has finished sending.
-    pub(super) eof: bool,
+    pub(crate) eof: bool,
     write_half: WriteHalf,
 }
 
@@ -109,6 +109,11 @@ impl<T: Transport> Pump<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// True while there is something to write or to flush.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.output.is_empty() || self.unflushed
+    }
+
     fn discard_output(&mut self) {
         self.output.clear();
     }
@@ -142,6 +147,15 @@ impl<T: Transport> Pump<T> {
     /// True when a write has failed.
     pub(crate) fn write_failed(&self) -> bool {
         matches!(self.write_half, WriteHalf::Failed(_))
+    }
+
+    /// True while nothing waits in either buffer and both directions are open.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.input.is_empty()
+            && self.output.is_empty()
+            && !self.unflushed
+            && !self.eof
+            && matches!(self.write_half, WriteHalf::Open)
     }
 
     /// Gives the buffers' memory back while they are empty, so that a connection at rest holds none.
