@@ -7,7 +7,7 @@
 
 pub mod common;
 
-use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -49,18 +49,6 @@ impl Message {
     }
 }
 
-/// Why it ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Error(&'static str);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
 /// One end of the connection: the client's. Messages come out as events; pings are answered on the way.
 pub struct Irc {
     framer: Framer,
@@ -69,15 +57,14 @@ pub struct Irc {
     pinged: bool,
     eof: bool,
     over: bool,
-    failed: Option<Error>,
+    failed: Option<io::ErrorKind>,
 }
 
 impl Irc {
     pub fn new(now: Instant, nick: &str) -> Self {
         let framer = Framer::new(Rule::Line(LineEnding::Either)).max_frame_len(MAX_LINE);
         let queue = BytesMut::from(&*format!("NICK {nick}\r\nUSER {nick} 0 * :{nick}\r\n"));
-        let deadline = now + PATIENCE;
-        Self { framer, queue, deadline, pinged: false, eof: false, over: false, failed: None }
+        Self { framer, queue, deadline: now + PATIENCE, pinged: false, eof: false, over: false, failed: None }
     }
 
     /// Queues one command; what follows an end of line in it is cut off.
@@ -90,16 +77,15 @@ impl Irc {
 
 impl StreamProtocol for Irc {
     type Event = Message;
-    type Error = Error;
+    type Error = io::Error;
 
-    fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<Message>, Error> {
+    fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> io::Result<Option<Message>> {
         if let Some(error) = self.failed {
-            return Err(error);
+            return Err(error.into());
         }
         while !self.over && self.queue.len() < MAX_QUEUED {
             let line = if self.eof { self.framer.finish(input) } else { self.framer.decode(input) };
-            let Some(line) = line.map_err(|_| *self.failed.insert(Error("a line too long, or cut off")))?
-            else {
+            let Some(line) = line.map_err(|_| *self.failed.insert(io::ErrorKind::InvalidData))? else {
                 self.over = self.eof;
                 break;
             };
@@ -129,7 +115,7 @@ impl StreamProtocol for Irc {
             return;
         }
         if self.pinged {
-            self.failed = Some(Error("the server is silent"));
+            self.failed = Some(io::ErrorKind::TimedOut);
         } else {
             self.send("PING :still there?");
             (self.deadline, self.pinged) = (now + PATIENCE, true);
@@ -169,8 +155,7 @@ async fn visit<R: Runtime>(runtime: R, (host, port): (String, u16)) -> Result<()
         match &*message.command {
             "001" => irc.machine_mut().send("PRIVMSG glowplug :hello, me"),
             "PRIVMSG" if message.params.last().is_some_and(|text| text == "hello, me") => {
-                irc.finish().await?;
-                return Ok(());
+                return Ok(irc.finish().await?);
             }
             _ => {}
         }
@@ -182,14 +167,12 @@ async fn visit<R: Runtime>(runtime: R, (host, port): (String, u16)) -> Result<()
 async fn serve<R: Runtime>(mut guest: Connection<R>) {
     while let Ok(line) = guest.read_line().await {
         let Some(message) = Message::parse(&line) else { continue };
-        let sent = match (&*message.command, &*message.params) {
-            ("USER", [nick, ..]) => {
-                guest.send(format!("PING :alive?\r\n:here 001 {nick} :Welcome\r\n")).await
-            }
-            ("PRIVMSG", [to, text]) => guest.send(format!(":{to}!me@here PRIVMSG {to} :{text}\r\n")).await,
-            _ => Ok(()),
+        let answer = match (&*message.command, &*message.params) {
+            ("USER", [nick, ..]) => format!("PING :alive?\r\n:here 001 {nick} :Welcome\r\n"),
+            ("PRIVMSG", [to, text]) => format!(":{to}!me@here PRIVMSG {to} :{text}\r\n"),
+            _ => continue,
         };
-        if sent.is_err() {
+        if guest.send(answer).await.is_err() {
             return;
         }
     }
