@@ -5,7 +5,7 @@
 //! cargo run --example chat -- --on tokio --listen 127.0.0.1:7000  # until Ctrl-C; come in with nc 127.0.0.1 7000
 //! ```
 
-pub mod common;
+pub(crate) mod common;
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn main() -> Result<(), Failure> {
     run(&Options::from_args()?)
 }
 
-pub fn run(options: &Options) -> Result<(), Failure> {
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     on_executor!(options, |runtime| async {
         let room = Room::new();
         // Short lines, and nobody has to say something for an hour.
@@ -70,10 +70,7 @@ impl Room {
 }
 
 async fn welcome<R: Runtime>(mut guest: Connection<R>, room: Room) {
-    let name = match ask_for_a_name(&mut guest).await {
-        Ok(name) => name,
-        Err(_) => return,
-    };
+    let Ok(name) = ask_for_a_name(&mut guest).await else { return };
     room.say(format!("* {name} comes in")).await;
     if let Err(error) = talk(&mut guest, &name, &room).await
         && !error.is_closed()

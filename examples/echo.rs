@@ -5,7 +5,7 @@
 //! cargo run --example echo -- --on tokio --listen 127.0.0.1:7000  # until Ctrl-C; talk to it with nc
 //! ```
 
-pub mod common;
+pub(crate) mod common;
 
 use common::{Failure, Options, on_executor};
 use futures_util::future::{Either, select};
@@ -18,7 +18,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// The whole program. On a runtime of your choice, this is all of it; the macro is only there to choose.
-pub fn run(options: &Options) -> Result<(), Failure> {
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     on_executor!(options, |runtime| async {
         let service = Service::bind(runtime.clone(), options.address()).await?;
         let at = service.local_endpoint()?;

@@ -5,7 +5,7 @@
 //! cargo run --example irc -- --server irc.libera.chat:6667   # a real one
 //! ```
 
-pub mod common;
+pub(crate) mod common;
 
 use std::io;
 use std::time::Duration;
@@ -29,14 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `:prefix COMMAND first second :the last, with spaces` (RFC 2812 §2.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    pub prefix: Option<String>,
-    pub command: String,
-    pub params: Vec<String>,
+pub(crate) struct Message {
+    pub(crate) prefix: Option<String>,
+    pub(crate) command: String,
+    pub(crate) params: Vec<String>,
 }
 
 impl Message {
-    pub fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(line);
         let (head, last) = match text.split_once(" :") {
             Some((head, last)) => (head, Some(last.to_owned())),
@@ -50,7 +50,7 @@ impl Message {
 }
 
 /// One end of the connection: the client's. Messages come out as events; pings are answered on the way.
-pub struct Irc {
+pub(crate) struct Irc {
     framer: Framer,
     queue: BytesMut,
     deadline: Instant,
@@ -61,14 +61,14 @@ pub struct Irc {
 }
 
 impl Irc {
-    pub fn new(now: Instant, nick: &str) -> Self {
+    pub(crate) fn new(now: Instant, nick: &str) -> Self {
         let framer = Framer::new(Rule::Line(LineEnding::Either)).max_frame_len(MAX_LINE);
         let queue = BytesMut::from(&*format!("NICK {nick}\r\nUSER {nick} 0 * :{nick}\r\n"));
         Self { framer, queue, deadline: now + PATIENCE, pinged: false, eof: false, over: false, failed: None }
     }
 
     /// Queues one command; what follows an end of line in it is cut off.
-    pub fn send(&mut self, command: &str) {
+    pub(crate) fn send(&mut self, command: &str) {
         let line = command.split(['\r', '\n']).next().unwrap_or_default();
         self.queue.extend_from_slice(line.as_bytes());
         self.queue.extend_from_slice(b"\r\n");
@@ -178,7 +178,7 @@ async fn serve<R: Runtime>(mut guest: Connection<R>) {
     }
 }
 
-pub fn run(options: &Options) -> Result<(), Failure> {
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     on_executor!(options, |runtime| async {
         let service = Service::bind(runtime.clone(), options.address()).await?;
         let own = service.local_endpoint()?.socket_addr().ok_or("it listens on TCP")?;

@@ -5,7 +5,7 @@
 //! cargo run --example tls_echo -- --on tokio --listen 127.0.0.1:7443   # openssl s_client -connect 127.0.0.1:7443 -crlf
 //! ```
 
-pub mod common;
+pub(crate) mod common;
 
 use common::{Failure, Options, on_executor};
 use futures_util::future::{Either, select};
@@ -20,7 +20,7 @@ fn main() -> Result<(), Failure> {
     run(&Options::from_args()?)
 }
 
-pub fn run(options: &Options) -> Result<(), Failure> {
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     let certificate: CertificateDer<'static> = signed.cert.der().clone();
     let key = PrivatePkcs8KeyDer::from(signed.signing_key.serialize_der());

@@ -5,7 +5,7 @@
 //! cargo run --example workers -- --on tokio
 //! ```
 
-pub mod common;
+pub(crate) mod common;
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -26,7 +26,7 @@ fn main() -> Result<(), Failure> {
     run(&Options::from_args()?)
 }
 
-pub fn run(options: &Options) -> Result<(), Failure> {
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     on_executor!(options, |runtime| async {
         // A queue: bounded, so that whoever puts jobs in waits for those who do them. Each job goes to one worker.
         let (jobs, queue) = async_channel::bounded::<u32>(4);

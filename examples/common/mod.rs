@@ -3,28 +3,28 @@
 use std::net::SocketAddr;
 
 /// What ends an example early.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The command line of an example.
 #[derive(Clone, Debug)]
 #[allow(dead_code, reason = "not every example has every option")]
-pub struct Options {
+pub(crate) struct Options {
     /// The executor: `tokio` or `smol`.
-    pub on: String,
+    pub(crate) on: String,
     /// Serve here until Ctrl-C, instead of telling the story.
-    pub listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
     /// Talk to the server of this name and port, instead of one of our own.
-    pub server: Option<(String, u16)>,
+    pub(crate) server: Option<(String, u16)>,
 }
 
 impl Options {
     /// The story, on this executor.
-    pub fn on(executor: &str) -> Self {
+    pub(crate) fn on(executor: &str) -> Self {
         Self { on: executor.to_owned(), listen: None, server: None }
     }
 
     /// As the command line has it.
-    pub fn from_args() -> Result<Self, lexopt::Error> {
+    pub(crate) fn from_args() -> Result<Self, lexopt::Error> {
         use lexopt::prelude::*;
         let mut options = Self::on("smol");
         let mut parser = lexopt::Parser::from_env();
@@ -50,7 +50,7 @@ impl Options {
 
     /// Where to listen: as asked for, or anywhere on this machine.
     #[allow(dead_code, reason = "not every example listens")]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 }
@@ -58,6 +58,7 @@ impl Options {
 /// Runs one text on the executor that the options name. The text sees the runtime under the name that is given.
 macro_rules! on_executor {
     ($options:expr, |$runtime:ident| $text:expr) => {
+        #[allow(clippy::clone_on_copy, reason = "one text, for runtimes that are Copy and for others")]
         match $options.on.as_str() {
             "tokio" => {
                 let $runtime = glowplug::tokio::Tokio;
