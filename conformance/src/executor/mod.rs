@@ -21,6 +21,8 @@ mod cancelling;
 mod datagrams;
 mod io;
 mod machines;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 #[cfg(any(feature = "sim", feature = "smol", feature = "tokio"))]
 mod plugs;
 #[cfg(feature = "redis")]

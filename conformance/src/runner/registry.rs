@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use glowplug_core::{DatagramProtocol, StreamProtocol};
 
+#[cfg(any(feature = "mongodb", feature = "redis"))]
+use glowplug_runtime::Spawn;
+#[cfg(feature = "mongodb")]
+use glowplug_runtime::mongodb;
 #[cfg(feature = "redis")]
-use glowplug_runtime::{
-    Spawn,
-    redis::{Drive, Serving},
-};
+use glowplug_runtime::redis::{Drive, Serving};
 
 use crate::executor::{self, Executor};
 use crate::failure::{Failure, Verdict};
@@ -155,14 +156,20 @@ impl Registry {
         registry.datagram("udp-tracker", subjects::udp::tracker);
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(all(feature = "mongodb", feature = "tokio"))]
+        registry.mongodb::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(all(feature = "mongodb", feature = "smol"))]
+        registry.mongodb::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
+        #[cfg(all(feature = "mongodb", feature = "sim"))]
+        registry.mongodb::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
         registry
@@ -195,6 +202,17 @@ impl Registry {
     /// Adds a column: every suite that runs on an executor, on this one.
     pub fn executor<E: Executor>(&mut self) {
         for (suite, case) in executor::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the MongoDB client to that column.
+    #[cfg(feature = "mongodb")]
+    pub fn mongodb<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<mongodb::Janitor<E::Runtime>> + Spawn<mongodb::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::mongodb::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
