@@ -25,6 +25,8 @@ pub mod http_client;
 pub mod http;
 mod io;
 mod machines;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 #[cfg(any(feature = "sim", feature = "smol", feature = "tokio"))]
 mod plugs;
 #[cfg(feature = "redis")]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use glowplug_core::{DatagramProtocol, StreamProtocol};
 
 use glowplug_runtime::Spawn;
+#[cfg(feature = "mongodb")]
+use glowplug_runtime::mongodb;
 #[cfg(feature = "redis")]
 use glowplug_runtime::redis::{Drive, Serving};
 
@@ -160,6 +162,8 @@ impl Registry {
         registry.http_server::<executor::Tokio>();
         #[cfg(feature = "tokio")]
         registry.services::<executor::Tokio>();
+        #[cfg(all(feature = "mongodb", feature = "tokio"))]
+        registry.mongodb::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
         #[cfg(all(feature = "udp", feature = "tokio"))]
@@ -172,6 +176,8 @@ impl Registry {
         registry.http_server::<executor::Smol>();
         #[cfg(feature = "smol")]
         registry.services::<executor::Smol>();
+        #[cfg(all(feature = "mongodb", feature = "smol"))]
+        registry.mongodb::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
         #[cfg(all(feature = "udp", feature = "smol"))]
@@ -184,6 +190,8 @@ impl Registry {
         registry.http_server::<executor::Sim>();
         #[cfg(feature = "sim")]
         registry.services::<executor::Sim>();
+        #[cfg(all(feature = "mongodb", feature = "sim"))]
+        registry.mongodb::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
         #[cfg(all(feature = "udp", feature = "sim"))]
@@ -250,6 +258,17 @@ impl Registry {
             + Spawn<executor::services::Restarted<E::Runtime>>,
     {
         for (suite, case) in executor::services::cases::<E>() {
+                self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the MongoDB client to that column.
+    #[cfg(feature = "mongodb")]
+    pub fn mongodb<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<mongodb::Janitor<E::Runtime>> + Spawn<mongodb::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::mongodb::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
