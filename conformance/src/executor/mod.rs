@@ -25,6 +25,8 @@ mod machines;
 mod plugs;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "riak")]
+pub mod riak;
 mod streams;
 mod tasks;
 mod timers;

@@ -157,14 +157,20 @@ impl Registry {
         registry.executor::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
+        #[cfg(all(feature = "riak", feature = "tokio"))]
+        registry.riak::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
+        #[cfg(all(feature = "riak", feature = "smol"))]
+        registry.riak::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
+        #[cfg(all(feature = "riak", feature = "sim"))]
+        registry.riak::<executor::Sim>();
         registry
     }
 
@@ -206,6 +212,18 @@ impl Registry {
         E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
     {
         for (suite, case) in executor::redis::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the Riak client to that column.
+    #[cfg(feature = "riak")]
+    pub fn riak<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<glowplug_runtime::riak::Reaper<E::Runtime>>
+            + Spawn<glowplug_runtime::riak::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::riak::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
