@@ -32,6 +32,8 @@ mod plugs;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod services;
+#[cfg(feature = "riak")]
+pub mod riak;
 mod streams;
 mod tasks;
 mod timers;

@@ -168,6 +168,8 @@ impl Registry {
         registry.redis::<executor::Tokio>();
         #[cfg(all(feature = "udp", feature = "tokio"))]
         registry.udp::<executor::Tokio>();
+        #[cfg(all(feature = "riak", feature = "tokio"))]
+        registry.riak::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
         #[cfg(all(feature = "http", feature = "smol"))]
@@ -182,6 +184,8 @@ impl Registry {
         registry.redis::<executor::Smol>();
         #[cfg(all(feature = "udp", feature = "smol"))]
         registry.udp::<executor::Smol>();
+        #[cfg(all(feature = "riak", feature = "smol"))]
+        registry.riak::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
         #[cfg(all(feature = "http", feature = "sim"))]
@@ -196,6 +200,8 @@ impl Registry {
         registry.redis::<executor::Sim>();
         #[cfg(all(feature = "udp", feature = "sim"))]
         registry.udp::<executor::Sim>();
+        #[cfg(all(feature = "riak", feature = "sim"))]
+        registry.riak::<executor::Sim>();
         registry
     }
 
@@ -288,6 +294,18 @@ impl Registry {
     #[cfg(feature = "udp")]
     pub fn udp<E: Executor<Runtime: executor::udp::Conversing>>(&mut self) {
         for (suite, case) in executor::udp::cases::<E>() {
+                self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the Riak client to that column.
+    #[cfg(feature = "riak")]
+    pub fn riak<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<glowplug_runtime::riak::Reaper<E::Runtime>>
+            + Spawn<glowplug_runtime::riak::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::riak::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
