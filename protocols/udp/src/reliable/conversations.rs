@@ -8,8 +8,8 @@ use core::fmt;
 use bytes::{Bytes, BytesMut};
 use glowplug_core::{DatagramProtocol, Instant, Path, Rng, Seed, Transmit};
 
-use super::channel::{Channel, ChannelConfig, ChannelEvent, Failure, SendError};
-use super::wire::DecodeError;
+use super::channel::{Channel, ChannelConfig, ChannelEvent, SendError};
+use super::event::{End, Event, ReceiveError};
 use crate::error::{ConnectError, DatagramError};
 use crate::event::{ConversationId, Counters, Reason, Scope};
 use crate::pool::charge;
@@ -81,95 +81,6 @@ struct Slot {
     detached: bool,
     in_ready: bool,
     in_sending: bool,
-}
-
-/// What [`Conversations`] tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A peer began a conversation.
-    Opened {
-        /// Its handle.
-        conversation: ConversationId,
-        /// Where the peer is.
-        path: Path,
-        /// In which scope.
-        scope: Scope,
-    },
-    /// A whole message.
-    Message {
-        /// In this conversation.
-        conversation: ConversationId,
-        /// The message.
-        payload: BytesMut,
-    },
-    /// Messages wait to be taken by [`receive`](Conversations::receive), until it returns `None` ([`Delivery::Queues`]).
-    Readable {
-        /// In this conversation.
-        conversation: ConversationId,
-    },
-    /// The peer has nothing more to say. Say the rest and [finish](Conversations::finish) too.
-    Finished {
-        /// This conversation.
-        conversation: ConversationId,
-    },
-    /// The peer is at another address now.
-    Moved {
-        /// This conversation.
-        conversation: ConversationId,
-        /// Where the peer is now.
-        path: Path,
-    },
-    /// The conversation is over: the last event of it.
-    Closed {
-        /// This conversation.
-        conversation: ConversationId,
-        /// Why.
-        end: End,
-    },
-}
-
-/// How a reliable conversation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum End {
-    /// Both sides had finished, and everything arrived.
-    Finished,
-    /// Something may have been lost.
-    Failed(Failure),
-    /// The tracker ended it; something may have been lost.
-    Ended(Reason),
-}
-
-/// Why a datagram was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReceiveError {
-    /// The tracker did not take it.
-    Tracker(DatagramError),
-    /// It is not of this protocol.
-    Malformed(DecodeError),
-    /// It belongs to a conversation that is over, or to none.
-    Stale,
-}
-
-impl fmt::Display for ReceiveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tracker(_) => "datagram refused",
-            Self::Malformed(_) => "malformed datagram",
-            Self::Stale => "datagram of another conversation",
-        })
-    }
-}
-
-impl core::error::Error for ReceiveError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Tracker(error) => Some(error),
-            Self::Malformed(error) => Some(error),
-            Self::Stale => None,
-        }
-    }
 }
 
 impl Conversations {
@@ -499,7 +410,7 @@ impl Conversations {
     }
 
     /// The next event of one channel.
-    fn next_event(&mut self, now: Instant, index: u32) -> Option<Event> {
+    fn next_event(&mut self, index: u32) -> Option<Event> {
         let queues = self.delivery == Delivery::Queues;
         let slot = self.at(index)?;
         let conversation = slot.id;
@@ -522,10 +433,7 @@ impl Conversations {
         let detached = slot.detached;
         self.unread -= read;
         match event {
-            ChannelEvent::Message(_) if detached => {
-                self.queue_sending(index);
-                self.throw_away(now, index)
-            }
+            ChannelEvent::Message(_) if detached => self.throw_away(index),
             ChannelEvent::Finished if detached => None,
             ChannelEvent::Message(payload) => {
                 // The window may have opened.
@@ -539,14 +447,14 @@ impl Conversations {
     }
 
     /// A message has come for a conversation that the application has given back, and was thrown away.
-    fn throw_away(&mut self, now: Instant, index: u32) -> Option<Event> {
+    fn throw_away(&mut self, index: u32) -> Option<Event> {
         let slot = self.at(index)?;
         if slot.channel.is_delivered() {
             // All of ours has arrived: the peer hears that nobody listens.
-            self.end(now, index, End::Ended(Reason::Local));
-        } else {
-            self.queue_telling(index);
+            slot.channel.cut_off();
         }
+        self.queue_sending(index);
+        self.queue_telling(index);
         None
     }
 
@@ -602,7 +510,7 @@ impl DatagramProtocol for Conversations {
             let index = self.ready.pop_front()?;
             let Some(slot) = self.at(index) else { continue };
             slot.in_ready = false;
-            if let Some(event) = self.next_event(now, index) {
+            if let Some(event) = self.next_event(index) {
                 self.queue_telling(index);
                 return Some(event);
             }
