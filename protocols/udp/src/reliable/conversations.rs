@@ -62,6 +62,8 @@ pub struct Conversations {
     left: BTreeMap<ConversationId, VecDeque<BytesMut>>,
     max_left: usize,
     scratch: BytesMut,
+    /// Datagrams that may wait in the tracker, so that those of one size go as one transmit.
+    burst: usize,
     rng: Rng,
     closing: bool,
     sweep: Option<usize>,
@@ -104,6 +106,7 @@ impl Conversations {
             left: BTreeMap::new(),
             max_left,
             scratch: BytesMut::new(),
+            burst: 1,
             rng,
             closing: false,
             sweep: None,
@@ -122,6 +125,12 @@ impl Conversations {
     /// Changes [`Config::accept`]: from now on, for new peers.
     pub fn set_accept(&mut self, accept: Accept) {
         self.tracker.set_accept(accept);
+    }
+
+    /// Changes [`Config::max_segments`], as for a [`Tracker`](Tracker::set_max_segments).
+    pub fn set_max_segments(&mut self, max: usize) {
+        self.burst = crate::MAX_SEGMENTS.clamp(max);
+        self.tracker.set_max_segments(max);
     }
 
     /// The tracker below, to ask it.
@@ -460,7 +469,7 @@ impl Conversations {
 
     /// Lets the channels send until the tracker has something.
     fn fill(&mut self, now: Instant) {
-        while self.tracker.queued() == 0 {
+        while self.tracker.queued() < self.burst {
             let Some(index) = self.sending.pop_front() else { return };
             let scratch = &mut self.scratch;
             let Some(slot) = self.channels.get_mut(index as usize).and_then(Option::as_deref_mut) else {
