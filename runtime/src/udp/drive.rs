@@ -124,8 +124,8 @@ impl<R: Runtime, M: Machine> Future for Drive<R, M> {
                 this.end(None);
                 return Poll::Ready(());
             }
-            if woken > 1 {
-                // Let them run, and send what they stage as one batch.
+            if woken > 0 {
+                // Let them run before their queues fill, and send what they stage as one batch.
                 break;
             }
             if full && !blocked {
