@@ -2,20 +2,41 @@
 //!
 //! One connection serves any number of callers: clone the [`Client`], or share a reference. Commands are values of
 //! [`glowplug_redis`]; here they are only sent.
+//!
+//! ```text
+//!   callers ──▶ Session on a Link ────────▶ one socket after another     (Client::run, pipelines, transactions)
+//!   blocking commands, Dedicated ─────────▶ lanes: a connection for each, kept for the next
+//!   subscribers ◀── Hub ◀─────────────────▶ a connection for all subscriptions
+//! ```
 
 pub mod blocking;
 mod builder;
 mod client;
+mod dedicated;
+mod drive;
 mod error;
+mod lane;
+mod link;
+mod recovery;
 #[cfg(feature = "redis-memory")]
 mod server;
+mod session;
+mod subscriptions;
+mod target;
 
 pub use builder::Builder;
 pub use client::{Batch, Client, Query};
+pub use dedicated::{Dedicated, OwnQuery};
+pub use drive::Drive;
 pub use error::{ConnectError, Error};
-pub use glowplug_redis::{Command, Pipeline, Reply, Typed, commands};
+pub use glowplug_redis::{
+    Command, Commands, CommandsMut, HubEvent, Pipeline, Reply, Scope, Transaction, Typed, commands,
+};
+pub use link::Link;
 #[cfg(feature = "redis-memory")]
 pub use server::{Serving, serve_memory};
+pub use session::{Cause, Lost, Session, SessionEvent};
+pub use subscriptions::{Next, Subscription};
 
 use crate::MaybeTls;
 use crate::drive::shared;
@@ -23,11 +44,8 @@ use crate::drive::shared;
 /// The stream a client's connection runs on.
 pub type Stream<R> = MaybeTls<<R as crate::Runtime>::Stream>;
 
-/// What a client spawns: the task of its connection. State it as `R: Spawn<redis::Drive<R>>`.
-pub type Drive<R> = shared::Drive<glowplug_redis::ClientConnection, Stream<R>, R>;
-
-/// The connection under a client.
-pub type Connection<R> = shared::Connection<glowplug_redis::ClientConnection, R>;
+/// The connection that a client's callers share.
+pub type Connection<R> = shared::Connection<Session, R, Link<R>>;
 
 /// The path of a Unix socket, as an endpoint. Paths are bytes there.
 fn unix(path: &[u8]) -> crate::Endpoint {

@@ -151,7 +151,8 @@ impl<T: Transport> Tls<T> {
         &self.session
     }
 
-    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// [`handshake`](Self::handshake) as a poll function.
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.session.is_handshaking() {
             ready!(self.poll_send(cx))?;
             if !self.session.is_handshaking() {

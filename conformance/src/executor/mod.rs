@@ -25,6 +25,7 @@ mod machines;
 mod plugs;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod services;
 mod streams;
 mod tasks;
 mod timers;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use glowplug_core::{DatagramProtocol, StreamProtocol};
 
+use glowplug_runtime::Spawn;
 #[cfg(feature = "redis")]
-use glowplug_runtime::{
-    Spawn,
-    redis::{Drive, Serving},
-};
+use glowplug_runtime::redis::{Drive, Serving};
 
+use crate::executor::services::Talking;
 use crate::executor::{self, Executor};
 use crate::failure::{Failure, Verdict};
 use crate::laws::datagram::{DatagramLaw, DatagramSubject};
@@ -155,18 +154,24 @@ impl Registry {
         registry.datagram("udp-tracker", subjects::udp::tracker);
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(feature = "tokio")]
+        registry.services::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
         #[cfg(all(feature = "udp", feature = "tokio"))]
         registry.udp::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(feature = "smol")]
+        registry.services::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
         #[cfg(all(feature = "udp", feature = "smol"))]
         registry.udp::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
+        #[cfg(feature = "sim")]
+        registry.services::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
         #[cfg(all(feature = "udp", feature = "sim"))]
@@ -201,6 +206,19 @@ impl Registry {
     /// Adds a column: every suite that runs on an executor, on this one.
     pub fn executor<E: Executor>(&mut self) {
         for (suite, case) in executor::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of conversations over TCP, scopes and sets of services to that column.
+    pub fn services<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<Talking<E::Runtime>>
+            + Spawn<executor::services::Worker>
+            + Spawn<executor::services::Started>
+            + Spawn<executor::services::Restarted<E::Runtime>>,
+    {
+        for (suite, case) in executor::services::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

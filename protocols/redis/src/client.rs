@@ -5,21 +5,26 @@
 //!           |                         |                           |
 //!           v                         v                           v
 //!     [ Handshake ] ------------> [ Ready ] ----------------> [ Closed ]
-//!           |                         |
-//!           +-----> [ Failed ] <------+   bytes, time or a refusal
+//!       ^   |                         |
+//!       |   +-----> [ Failed ] <------+   bytes, time or a refusal
+//!       |                |
+//!       +--- [ Down ] <--+----- handle_disconnect, from anywhere
+//!      handle_reconnect
 //! ```
 //!
 //! Requests may be submitted at once: they wait, encoded, until the handshake is done. From then on the machine is a queue
 //! of slots in the order of the wire. Each reply belongs to the slot at the front, whoever has gone away meanwhile.
 
+mod recover;
+mod requests;
+
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use core::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use glowplug_core::{
-    Answer, Instant, Interest, Progress, ReadInterest, RequestProtocol, SendBuf, StreamProtocol, SubmitError,
-    Token, WriteInterest,
+    Answer, Instant, Interest, Progress, ReadInterest, SendBuf, StreamProtocol, Token, WriteInterest,
 };
 
 use crate::command::{Blocks, Command, Subscribes};
@@ -70,6 +75,10 @@ pub struct ClientConnection {
     /// Bytes ever queued, and bytes ever taken: a slot knows its place in the former.
     total_queued: u64,
     total_taken: u64,
+    /// Requests among the slots that nobody waits for any more; tokens that are not in flight may be among them for a while.
+    cancelled: BTreeSet<Token>,
+    /// Some of them may still lie in `queued`.
+    forget: bool,
     /// A keep-alive `PING` is among the slots.
     pinging: bool,
     closing: bool,
@@ -83,6 +92,8 @@ pub struct ClientConnection {
 
 #[derive(Debug)]
 enum State {
+    /// There is no transport.
+    Down,
     Handshake(Handshake),
     Ready,
     Closed,
@@ -107,6 +118,8 @@ struct Slot {
 struct Special {
     blocks: Option<Blocks>,
     subscribes: Option<Subscribes>,
+    /// The command itself, to be sent again on the next transport.
+    again: Option<Command>,
 }
 
 impl Slot {
@@ -122,7 +135,7 @@ impl Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Caller(Token),
-    /// The caller went away: read the answer, throw it away.
+    /// Read the answer, throw it away.
     Nobody,
     KeepAlive,
 }
@@ -130,8 +143,15 @@ enum Owner {
 impl ClientConnection {
     /// A connection whose transport has just been established.
     pub fn new(now: Instant, config: ClientConfig) -> Self {
+        let mut connection = Self::unconnected(now, config);
+        connection.handle_reconnect(now);
+        connection
+    }
+
+    /// A connection whose transport is still to come: requests wait until [`handle_reconnect`](Self::handle_reconnect) says that it is there.
+    pub fn unconnected(now: Instant, config: ClientConfig) -> Self {
         Self {
-            state: State::Handshake(Handshake::new(&config)),
+            state: State::Down,
             decoder: Decoder::new(config.limits),
             protocol: Protocol::Resp2,
             slots: VecDeque::new(),
@@ -139,6 +159,8 @@ impl ClientConnection {
             queued: SendBuf::new(),
             total_queued: 0,
             total_taken: 0,
+            cancelled: BTreeSet::new(),
+            forget: false,
             pinging: false,
             closing: false,
             eof: false,
@@ -182,8 +204,9 @@ impl ClientConnection {
             Some(Subscribes::AllOf(_)) => 1,
             None => request.replies(),
         };
-        let special =
-            (blocks.is_some() || subscribes.is_some()).then(|| Box::new(Special { blocks, subscribes }));
+        let again = if self.config.resend_read_only { request.read_only_command() } else { None };
+        let special = (blocks.is_some() || subscribes.is_some() || again.is_some())
+            .then(|| Box::new(Special { blocks, subscribes, again }));
         let before = self.queued.len();
         request.encode(&mut self.queued);
         let start = self.total_queued;
@@ -211,14 +234,7 @@ impl ClientConnection {
             // By far the most frequent: one request, one answer.
             let owner = slot.owner;
             self.slots.pop_front();
-            return Ok(match owner {
-                Owner::Caller(token) => Some(Event::Answer(Answer { token, response: reply, last: true })),
-                Owner::KeepAlive => {
-                    self.pinging = false;
-                    None
-                }
-                Owner::Nobody => None,
-            });
+            return Ok(self.answer(owner, reply, true));
         }
         slot.begun = true;
         if slot.subscribes().is_some() {
@@ -233,10 +249,24 @@ impl ClientConnection {
         if last {
             self.slots.pop_front();
         }
-        Ok(match owner {
-            Owner::Caller(token) => Some(Event::Answer(Answer { token, response: reply, last })),
-            Owner::Nobody | Owner::KeepAlive => None,
-        })
+        Ok(self.answer(owner, reply, last))
+    }
+
+    /// The event for an answer, if anybody waits for it.
+    #[inline]
+    fn answer(&mut self, owner: Owner, response: Reply, last: bool) -> Option<Event> {
+        let token = match owner {
+            Owner::Caller(token) => token,
+            Owner::KeepAlive => {
+                self.pinging = false;
+                return None;
+            }
+            Owner::Nobody => return None,
+        };
+        if !self.cancelled.is_empty() && self.is_cancelled(token, last) {
+            return None;
+        }
+        Some(Event::Answer(Answer { token, response, last }))
     }
 
     /// Tells an answer from a push; takes note of confirmations.
@@ -323,7 +353,7 @@ impl ClientConnection {
     fn deadline(&self) -> Option<(Instant, Phase)> {
         let answer_timeout = self.config.answer_timeout;
         let (phase, wait) = match (&self.state, self.slots.front()) {
-            (State::Closed | State::Failed(_), _) => return None,
+            (State::Down | State::Closed | State::Failed(_), _) => return None,
             (State::Handshake(_), _) => (Phase::Handshake, self.config.handshake_timeout?),
             (State::Ready, None) => (Phase::Idle, self.config.keep_alive?),
             (State::Ready, Some(slot)) if slot.owner == Owner::KeepAlive => {
@@ -348,7 +378,7 @@ impl StreamProtocol for ClientConnection {
         loop {
             match &mut self.state {
                 State::Failed(error) => return Err(error.clone()),
-                State::Closed => return Ok(None),
+                State::Down | State::Closed => return Ok(None),
                 State::Handshake(handshake) if handshake.is_done() => {
                     // Nothing to say: RESP2 without a password.
                     self.protocol = Protocol::Resp2;
@@ -386,10 +416,13 @@ impl StreamProtocol for ClientConnection {
             State::Handshake(handshake) => handshake.transmit(out),
             State::Ready => {
                 let room = out.room();
-                let waiting = self.queued.len();
-                if waiting == 0 || room == 0 {
+                if self.queued.is_empty() || room == 0 {
                     return;
                 }
+                if self.forget {
+                    self.forget_cancelled();
+                }
+                let waiting = self.queued.len();
                 if waiting <= room {
                     self.total_taken += waiting as u64;
                     out.append(&mut self.queued);
@@ -399,7 +432,7 @@ impl StreamProtocol for ClientConnection {
                     out.push(self.queued.copy_to_bytes(room));
                 }
             }
-            State::Closed | State::Failed(_) => {}
+            State::Down | State::Closed | State::Failed(_) => {}
         }
     }
 
@@ -435,59 +468,11 @@ impl StreamProtocol for ClientConnection {
     fn interest(&self) -> Interest {
         match self.state {
             State::Closed | State::Failed(_) => Interest::CLOSED,
+            State::Down => Interest::OPEN,
             State::Handshake(_) | State::Ready => Interest {
                 read: if self.eof { ReadInterest::Closed } else { ReadInterest::Want(self.decoder.needed()) },
                 write: WriteInterest::Open,
             },
-        }
-    }
-}
-
-impl RequestProtocol for ClientConnection {
-    type Request = Request;
-    type Response = Reply;
-
-    /// Takes a request in. An empty pipeline comes back as `Closed`: nothing would ever answer it.
-    fn submit(&mut self, now: Instant, token: Token, request: Request) -> Result<(), SubmitError<Request>> {
-        if self.closing
-            || self.eof
-            || request.replies() == 0
-            || matches!(self.state, State::Closed | State::Failed(_))
-        {
-            return Err(SubmitError::Closed(request));
-        }
-        let waiting = self.queued.len();
-        if self.slots.len() >= self.config.max_in_flight
-            || (waiting > 0 && waiting + request.encoded_len() > self.config.max_queued_bytes)
-        {
-            return Err(SubmitError::Full(request));
-        }
-        self.push_slot(now, Owner::Caller(token), request);
-        Ok(())
-    }
-
-    fn cancel(&mut self, token: Token) {
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.owner == Owner::Caller(token)) {
-            slot.owner = Owner::Nobody;
-        }
-    }
-
-    /// Oldest first.
-    fn unanswered(&self) -> impl Iterator<Item = (Token, Progress)> {
-        self.slots.iter().filter_map(|slot| match slot.owner {
-            Owner::Caller(token) => Some((token, self.progress_of(slot))),
-            _ => None,
-        })
-    }
-
-    fn in_flight(&self) -> usize {
-        self.slots.len() - usize::from(self.pinging)
-    }
-
-    fn into_answer(event: Event) -> Result<Answer<Reply>, Event> {
-        match event {
-            Event::Answer(answer) => Ok(answer),
-            other => Err(other),
         }
     }
 }

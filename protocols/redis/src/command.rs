@@ -177,6 +177,11 @@ impl Command {
         self
     }
 
+    /// The command's name, as it was given: `GET`. Of a name of two words, the first.
+    pub fn name(&self) -> &[u8] {
+        self.encoded.as_slice().split(|&byte| byte == b'\n').nth(2).unwrap_or_default().trim_ascii_end()
+    }
+
     /// True when the command is known to change nothing.
     pub fn is_read_only(&self) -> bool {
         self.read_only
@@ -257,8 +262,7 @@ impl Command {
 impl fmt::Debug for Command {
     /// The name and the number of further arguments: what they hold may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.encoded.as_slice().split(|&byte| byte == b'\n').nth(2).unwrap_or_default();
-        write!(f, "Command({} +{})", name.trim_ascii_end().escape_ascii(), self.args - 1)
+        write!(f, "Command({} +{})", self.name().escape_ascii(), self.args - 1)
     }
 }
 

@@ -30,6 +30,7 @@ pub struct ClientConfig {
     pub(crate) handshake_timeout: Option<Duration>,
     pub(crate) answer_timeout: Option<Duration>,
     pub(crate) keep_alive: Option<Duration>,
+    pub(crate) resend_read_only: bool,
 }
 
 impl ClientConfig {
@@ -113,6 +114,13 @@ impl ClientConfig {
         self.keep_alive = idle;
         self
     }
+
+    /// Whether a single command that is known to [change nothing](crate::Command::read_only) is sent again on the next transport when the
+    /// old one ended before it was answered. Costs a copy of each such command. Default no: it fails, and says how far it got.
+    pub fn resend_read_only(mut self, yes: bool) -> Self {
+        self.resend_read_only = yes;
+        self
+    }
 }
 
 impl Default for ClientConfig {
@@ -130,6 +138,7 @@ impl Default for ClientConfig {
             handshake_timeout: Some(Duration::from_secs(10)),
             answer_timeout: Some(Duration::from_secs(30)),
             keep_alive: Some(Duration::from_secs(60)),
+            resend_read_only: false,
         }
     }
 }

@@ -103,7 +103,7 @@ pub enum HubEvent {
         /// What the server said.
         error: ServerError,
     },
-    /// The listener was too slow, and gets no more.
+    /// The listener gets no more: it was too slow, or the hub is [closed](SubscriptionHub::close).
     Closed,
 }
 
@@ -153,6 +153,8 @@ struct Name {
     listeners: BTreeSet<ListenerId>,
     /// The current connection was asked to subscribe.
     sent: bool,
+    /// It has confirmed.
+    confirmed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -234,6 +236,7 @@ impl SubscriptionHub {
         self.connected = false;
         let mut missed = BTreeSet::new();
         for (key, name) in &mut self.names {
+            name.confirmed = false;
             if core::mem::take(&mut name.sent) {
                 missed.extend(name.listeners.iter().copied());
             }
@@ -269,6 +272,7 @@ impl SubscriptionHub {
                 batch = Some((key.0, wanted));
                 names.push(key.1.clone());
                 name.sent = wanted;
+                name.confirmed = false;
             }
             if !wanted {
                 self.names.remove(&key);
@@ -285,6 +289,37 @@ impl SubscriptionHub {
             (Scope::Shard, false) => commands::sunsubscribe(&names),
         };
         Some(HubCommand { command, scope, names })
+    }
+
+    /// The server has confirmed a command in full.
+    pub fn handle_confirmation(&mut self, confirmed: &HubCommand) {
+        for name in &confirmed.names {
+            if let Some(entry) = self.names.get_mut(&(confirmed.scope, name.clone())) {
+                entry.confirmed = entry.sent;
+            }
+        }
+    }
+
+    /// True once the server has said yes or no to each name of a listener.
+    pub fn is_settled(&self, id: ListenerId) -> bool {
+        let confirmed = |key| self.names.get(key).is_some_and(|name| name.confirmed);
+        self.listeners.get(&id).is_none_or(|listener| listener.names.iter().all(confirmed))
+    }
+
+    /// There will be no more connection: every listener is told by [`HubEvent::Closed`], and gets no more.
+    pub fn close(&mut self) {
+        self.names.clear();
+        self.changed.clear();
+        for listener in self.listeners.values_mut().filter(|listener| !listener.closed) {
+            listener.names.clear();
+            listener.closed = true;
+            listener.queue.push_back(HubEvent::Closed);
+        }
+    }
+
+    /// True for a listener that gets no more. What waits for it is still there.
+    pub fn is_closed(&self, id: ListenerId) -> bool {
+        self.listeners.get(&id).is_none_or(|listener| listener.closed)
     }
 
     /// The server refused a command: its names are forgotten, and who wanted them is told.

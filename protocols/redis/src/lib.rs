@@ -5,6 +5,7 @@
 //! - [`ClientConnection`] is the client's end: handshake, pipelining, pushes, deadlines. [`Command`] and [`Pipeline`] are
 //!   what it takes, [`Reply`] is what it gives back.
 //! - [`commands`] makes typed commands: [`Typed`] values that know what they are answered with, by [`FromReply`].
+//!   [`Commands`] and [`CommandsMut`] have each of them as a method.
 //! - [`Transaction`] puts `MULTI` and `EXEC` around commands and types their answers; [`RedisUrl`] reads addresses.
 //! - [`SubscriptionHub`] lets many listeners share a connection that subscribes, and outlives it.
 //! - [`ServerConnection`] is the server's end: commands in, replies out.
@@ -30,6 +31,7 @@ mod handshake;
 mod hub;
 #[cfg(feature = "memory")]
 pub mod memory;
+mod methods;
 mod pubsub;
 mod request;
 mod server;
@@ -45,6 +47,7 @@ pub use error::{Error, PeerError, Phase};
 pub use event::Event;
 pub use from_reply::{FromReply, ReplyError};
 pub use hub::{HubCommand, HubConfig, HubEvent, ListenerId, Overflow, SubscriptionHub};
+pub use methods::{Commands, CommandsMut, Execute, ExecuteMut};
 pub use pubsub::{PushMessage, Scope};
 pub use request::{Pipeline, Request};
 pub use server::{ServerConnection, ServerEvent};

@@ -5,6 +5,8 @@ use alloc::boxed::Box;
 use glowplug_core::SendBuf;
 
 use crate::command::{Blocks, Command, Subscribes};
+use crate::transaction::Place;
+use crate::typed::Typed;
 
 /// What a [`ClientConnection`](crate::ClientConnection) takes: one command, or a pipeline.
 ///
@@ -44,6 +46,14 @@ impl Request {
         match &self.0 {
             Body::One(command) => command.blocks(),
             Body::Many(pipeline) => pipeline.blocks,
+        }
+    }
+
+    /// The command, if there is but one and it changes nothing.
+    pub(crate) fn read_only_command(&self) -> Option<Command> {
+        match &self.0 {
+            Body::One(command) if command.is_read_only() => Some(command.clone()),
+            _ => None,
         }
     }
 
@@ -120,6 +130,22 @@ impl Pipeline {
         };
         self.len += 1;
         command.encode(&mut self.bytes);
+    }
+
+    /// Adds a typed command; the place is where its answer will be among the replies.
+    ///
+    /// ```
+    /// use glowplug_redis::{CommandsMut, Pipeline, Reply};
+    /// let mut pipeline = Pipeline::new();
+    /// let hits = pipeline.incr("hits"); // the same as `pipeline.add(commands::incr("hits"))`
+    /// let mut replies = vec![Reply::Integer(7)]; // what a client gives back
+    /// assert_eq!(hits.take_from(&mut replies), Ok(7));
+    /// ```
+    pub fn add<T>(&mut self, typed: Typed<T>) -> Place<T> {
+        let (command, answers) = typed.into_parts();
+        let index = self.len;
+        self.push(command);
+        Place::new(index, answers)
     }
 
     /// Adds a command, in a chain.

@@ -39,7 +39,7 @@ pub struct Transaction {
     pipeline: Pipeline,
 }
 
-/// Where the answer to one command of a transaction will be.
+/// Where the answer to one command of a pipeline or a transaction will be.
 #[derive(Debug)]
 pub struct Place<T> {
     index: usize,
@@ -53,6 +53,19 @@ impl<T> Clone for Place<T> {
 }
 
 impl<T> Copy for Place<T> {}
+
+impl<T> Place<T> {
+    pub(crate) fn new(index: usize, answers: Answers<T>) -> Self {
+        Self { index, answers }
+    }
+
+    /// The answer of one command among the `replies` to its pipeline, or why it is none. A place can be asked once; after that it
+    /// holds [`Reply::Null`].
+    pub fn take_from(self, replies: &mut [Reply]) -> Result<T, ReplyError> {
+        let reply = replies.get_mut(self.index).map(|reply| core::mem::replace(reply, Reply::Null));
+        self.answers.convert(reply.unwrap_or(Reply::Null))
+    }
+}
 
 impl Transaction {
     /// A transaction of no command.

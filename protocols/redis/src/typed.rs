@@ -35,6 +35,13 @@ impl<T> Answers<T> {
     }
 }
 
+impl Answers<Reply> {
+    /// The reply as it came; an error of the server is a [`Reply::Error`].
+    pub fn raw() -> Self {
+        Self(Ok)
+    }
+}
+
 impl<T> Clone for Answers<T> {
     fn clone(&self) -> Self {
         *self

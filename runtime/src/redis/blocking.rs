@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use glowplug_redis::{
-    ClientConfig, ClientConnection, Event, Pipeline, RedisEndpoint, RedisUrl, Reply, ReplyError, Request,
-    Typed,
+    ClientConfig, ClientConnection, Event, ExecuteMut, Pipeline, RedisEndpoint, RedisUrl, Reply, ReplyError,
+    Request, Typed,
 };
 
 use super::ConnectError;
@@ -15,10 +15,10 @@ use crate::blocking::{Blocking, BlockingError, BlockingStream};
 /// A blocking Redis client.
 ///
 /// ```no_run
-/// use glowplug_runtime::redis::{blocking, commands};
+/// use glowplug_runtime::redis::{CommandsMut, blocking};
 /// let mut redis = blocking::Client::connect("redis://127.0.0.1")?;
-/// redis.run(commands::set("greeting", "hello"))?;
-/// assert_eq!(redis.run(commands::get("greeting"))?.as_deref(), Some(&b"hello"[..]));
+/// redis.set("greeting", "hello")?;
+/// assert_eq!(redis.get("greeting")?.as_deref(), Some(&b"hello"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Client {
@@ -111,6 +111,14 @@ impl Client {
             return Ok(Vec::new());
         }
         self.blocking.call(pipeline.into(), self.timeout).map_err(Error::Call)
+    }
+}
+
+impl ExecuteMut for Client {
+    type Running<'e, T> = Result<T, Error>;
+
+    fn execute<T>(&mut self, command: Typed<T>) -> Result<T, Error> {
+        self.run(command)
     }
 }
 

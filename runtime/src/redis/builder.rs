@@ -1,67 +1,92 @@
 //! Settings, and connecting.
 
 use std::fmt;
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use glowplug_redis::{ClientConfig, ClientConnection, Event, RedisEndpoint, RedisUrl};
+use glowplug_core::BackoffConfig;
+use glowplug_redis::{ClientConfig, ClientConnection, HubConfig, RedisUrl};
 
-use super::{Client, ConnectError, Connection, Drive, Stream};
+use super::link::{Link, Wire};
+use super::session::{Session, SessionEvent};
+use super::target::{Dialing, Settings, Target};
+use super::{Client, ConnectError, Connection, Drive};
 use crate::drive::shared::Config;
 use crate::time::within;
-use crate::{Endpoint, MaybeTls, Runtime, Spawn};
+use crate::{Runtime, Spawn};
 
 /// How a client connects and behaves.
 #[derive(Clone)]
 pub struct Builder<R: Runtime> {
     runtime: R,
-    machine: ClientConfig,
-    shared: Config,
-    connect_timeout: Option<Duration>,
-    #[cfg(feature = "tls")]
-    tls: Option<crate::tls::ClientConfig>,
+    settings: Settings,
 }
 
 impl<R: Runtime> Builder<R> {
     pub(super) fn new(runtime: R) -> Self {
-        Self {
-            runtime,
-            machine: ClientConfig::new(),
-            shared: Config::default(),
-            connect_timeout: Some(Duration::from_secs(10)),
-            #[cfg(feature = "tls")]
-            tls: None,
-        }
+        Self { runtime, settings: Settings::default() }
     }
 
     /// Sets what the machine does: user, database, RESP version, limits, keep-alive. What a URL says goes before it.
     pub fn machine(mut self, config: ClientConfig) -> Self {
-        self.machine = config;
+        self.settings.machine = config;
         self
     }
 
     /// Sets how calls share the connection.
     pub fn calls(mut self, config: Config) -> Self {
-        self.shared = config;
+        self.settings.shared = config;
         self
     }
 
-    /// Sets how long a call may take, waiting for room included. Default 30 s; `None` waits for ever.
+    /// Sets how long a call may take, waiting for room and for a connection included. Default 30 s; `None` waits for ever. What a
+    /// blocking command lets the server wait is added.
     pub fn call_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.shared = self.shared.call_timeout(timeout);
+        self.settings.shared = self.settings.shared.call_timeout(timeout);
         self
     }
 
     /// Sets how long connecting may take: the name, the socket, TLS and the handshake together. Default 10 s; `None` waits for ever.
     pub fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.connect_timeout = timeout;
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long to wait between attempts to connect again when a connection is lost, and how many there are. Default: 50 ms, doubled up
+    /// to 30 s, for ever, each wait shortened by up to a half at random. `None`: a lost connection is the end of the client.
+    ///
+    /// Calls that wait meanwhile are sent on the next connection, if their time allows. Calls that were sent and not answered fail, and say
+    /// [how far](super::Error::progress) they got; with [`ClientConfig::resend_read_only`], those that change nothing are sent again.
+    pub fn reconnect(mut self, backoff: Option<BackoffConfig>) -> Self {
+        self.settings.reconnect = backoff;
+        self
+    }
+
+    /// Sets how many connections there may be at once for callers who need one of their own: blocking commands and
+    /// [`Client::dedicated`]. More callers wait for their turn. Default 64, at least 1.
+    pub fn max_lanes(mut self, connections: usize) -> Self {
+        self.settings.max_lanes = connections.max(1);
+        self
+    }
+
+    /// Sets how many of those connections are kept for the next caller, and for how long. Default 8, for 30 s. Connections that are older
+    /// are closed when the next one is asked for.
+    pub fn idle_lanes(mut self, connections: usize, timeout: Duration) -> Self {
+        self.settings.max_idle_lanes = connections;
+        self.settings.lane_idle_timeout = timeout;
+        self
+    }
+
+    /// Sets how much may wait for a subscriber, and what becomes of the rest.
+    pub fn subscriptions(mut self, config: HubConfig) -> Self {
+        self.settings.hub = config;
         self
     }
 
     /// Sets how `rediss://` speaks TLS. The default verifies servers by the operating system's roots.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: crate::tls::ClientConfig) -> Self {
-        self.tls = Some(config);
+        self.settings.tls = Some(config);
         self
     }
 }
@@ -72,95 +97,47 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
     /// Dropping the future leaves nothing behind.
     pub async fn connect(self, url: &str) -> Result<Client<R>, ConnectError> {
         let url: RedisUrl = url.parse().map_err(ConnectError::Url)?;
+        let mut settings = self.settings;
+        settings.machine = url.apply(settings.machine);
+        let timeout = settings.connect_timeout;
+        let target = Arc::new(Target { runtime: self.runtime, endpoint: url.endpoint().clone(), settings });
         let mut phase = "resolved the name";
-        let (runtime, timeout) = (self.runtime.clone(), self.connect_timeout);
-        match within(&runtime, timeout, self.connect_in_phases(&url, &mut phase)).await {
-            Ok(result) => result,
+        let connecting = connect_in_phases(&target, &mut phase);
+        match within(&target.runtime, timeout, connecting).await {
+            Ok(connection) => Ok(Client::new(connection?, target.clone())),
             Err(_) => Err(ConnectError::TimedOut(phase)),
         }
     }
+}
 
-    async fn connect_in_phases(
-        mut self,
-        url: &RedisUrl,
-        phase: &mut &'static str,
-    ) -> Result<Client<R>, ConnectError> {
-        self.machine = url.apply(self.machine);
-        let stream = match url.endpoint() {
-            RedisEndpoint::Unix { path } => {
-                *phase = "connected";
-                let connecting = self.runtime.connect(&super::unix(path));
-                MaybeTls::Plain(connecting.await.map_err(ConnectError::Connect)?)
-            }
-            RedisEndpoint::Tcp { host, port, tls } => {
-                let stream = self.connect_tcp(host, *port, phase).await?;
-                if *tls { self.start_tls(stream, host, phase).await? } else { MaybeTls::Plain(stream) }
-            }
-            other => return Err(ConnectError::Unsupported(other.clone())),
-        };
-        *phase = "shook hands";
-        self.shake_hands(stream).await
-    }
-
-    async fn connect_tcp(
-        &self,
-        host: &str,
-        port: u16,
-        phase: &mut &'static str,
-    ) -> Result<R::Stream, ConnectError> {
-        let addresses = self.runtime.resolve(host, port).await.map_err(ConnectError::Resolve)?;
-        *phase = "connected";
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
-            match self.runtime.connect(&Endpoint::Tcp(address)).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
+async fn connect_in_phases<R: Runtime + Spawn<Drive<R>>>(
+    target: &Arc<Target<R>>,
+    phase: &mut &'static str,
+) -> Result<Connection<R>, ConnectError> {
+    let mut dialing = Dialing::new(target.clone());
+    let stream = std::future::poll_fn(|cx| {
+        let polled = dialing.poll(cx);
+        if polled.is_pending() {
+            *phase = dialing.phase();
         }
-        Err(ConnectError::Connect(last))
-    }
-
-    #[cfg(feature = "tls")]
-    async fn start_tls(
-        &self,
-        stream: R::Stream,
-        host: &str,
-        phase: &mut &'static str,
-    ) -> Result<Stream<R>, ConnectError> {
-        *phase = "agreed on tls";
-        let config = match &self.tls {
-            Some(config) => config.clone(),
-            None => crate::tls::ClientConfig::platform()
-                .map_err(|error| ConnectError::Tls(io::Error::other(error)))?,
-        };
-        let mut stream = crate::tls::Tls::client(stream, &config, host).map_err(ConnectError::Tls)?;
-        stream.handshake().await.map_err(ConnectError::Tls)?;
-        Ok(MaybeTls::Tls(Box::new(stream)))
-    }
-
-    #[cfg(not(feature = "tls"))]
-    #[expect(clippy::unused_async, reason = "the same signature as with TLS")]
-    async fn start_tls(
-        &self,
-        _stream: R::Stream,
-        _host: &str,
-        _phase: &mut &'static str,
-    ) -> Result<Stream<R>, ConnectError> {
-        let error = io::Error::new(io::ErrorKind::Unsupported, "built without the feature `tls`");
-        Err(ConnectError::Tls(error))
-    }
-
-    async fn shake_hands(self, stream: Stream<R>) -> Result<Client<R>, ConnectError> {
-        let machine = ClientConnection::new(self.runtime.now(), self.machine);
-        let (connection, drive) = Connection::<R>::new(self.runtime.clone(), stream, machine, self.shared);
-        self.runtime.spawn(drive);
-        loop {
-            match connection.next_event().await {
-                Ok(Some(Event::Connected { .. })) => return Ok(Client::new(connection)),
-                Ok(Some(_)) => {}
-                Ok(None) => return Err(ConnectError::Handshake(None)),
-                Err(cause) => return Err(ConnectError::Handshake(Some(cause))),
-            }
+        polled
+    })
+    .await?;
+    *phase = "shook hands";
+    let runtime = &target.runtime;
+    let wire = Arc::new(Wire::new(target.settings.reconnect.is_some()));
+    let machine = ClientConnection::new(runtime.now(), target.settings.machine.clone());
+    let session = Session::new(machine, wire.clone());
+    let link = Link::new(target.clone(), wire, stream);
+    let (connection, drive) =
+        Connection::<R>::new(runtime.clone(), link, session, target.settings.shared.clone());
+    runtime.spawn(Drive::calls(drive));
+    loop {
+        match connection.next_event().await {
+            Ok(Some(SessionEvent::Connected { .. })) => return Ok(connection),
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(ConnectError::Handshake(None)),
+            Err(cause) => return Err(ConnectError::Handshake(Some(cause))),
         }
     }
 }
@@ -168,8 +145,9 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
 impl<R: Runtime> fmt::Debug for Builder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("machine", &self.machine)
-            .field("calls", &self.shared)
+            .field("machine", &self.settings.machine)
+            .field("calls", &self.settings.shared)
+            .field("reconnect", &self.settings.reconnect)
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use glowplug_core::Progress;
-use glowplug_redis::{RedisEndpoint, RedisUrlError, ReplyError, ServerError};
+use glowplug_redis::{RedisEndpoint, RedisUrlError, ReplyError, ServerError, TransactionError};
 
 use crate::drive::DriverError;
 use crate::drive::shared::CallError;
@@ -18,6 +18,10 @@ pub enum Error {
     Call(CallError<glowplug_redis::Error>),
     /// The answer is an error of the server, or not of the type that was asked for. The connection goes on.
     Reply(ReplyError),
+    /// A transaction was not done.
+    Transaction(TransactionError),
+    /// A connection of its own was needed, and could not be made. Nothing was sent.
+    Connect(ConnectError),
 }
 
 impl Error {
@@ -25,7 +29,8 @@ impl Error {
     pub fn server_error(&self) -> Option<&ServerError> {
         match self {
             Self::Reply(error) => error.server_error(),
-            Self::Call(_) => None,
+            Self::Transaction(TransactionError::Refused { exec, .. }) => Some(exec),
+            Self::Call(_) | Self::Transaction(_) | Self::Connect(_) => None,
         }
     }
 
@@ -33,7 +38,8 @@ impl Error {
     pub fn progress(&self) -> Progress {
         match self {
             Self::Call(error) => error.progress(),
-            Self::Reply(_) => Progress::AnswerBegun,
+            Self::Reply(_) | Self::Transaction(_) => Progress::AnswerBegun,
+            Self::Connect(_) => Progress::NotSent,
         }
     }
 }
@@ -43,6 +49,8 @@ impl fmt::Display for Error {
         match self {
             Self::Call(error) => error.fmt(f),
             Self::Reply(error) => error.fmt(f),
+            Self::Transaction(error) => error.fmt(f),
+            Self::Connect(error) => error.fmt(f),
         }
     }
 }
@@ -52,6 +60,8 @@ impl std::error::Error for Error {
         match self {
             Self::Call(error) => error.source(),
             Self::Reply(error) => error.source(),
+            Self::Transaction(error) => error.source(),
+            Self::Connect(error) => error.source(),
         }
     }
 }

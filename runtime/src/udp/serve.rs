@@ -15,6 +15,7 @@ use super::machine::Machine;
 use super::{Child, Conversation, Drive, Listener};
 use crate::server::{Guarded, Stopper, Stopping, drain};
 use crate::time::within;
+use crate::trace::Span;
 use crate::{Runtime, Spawn};
 
 /// Binds a socket and serves each conversation that a peer begins, for ever: [`Listener::serve`] with the default rules.
@@ -59,6 +60,7 @@ impl<R: Runtime, M: Machine> Listener<R, M> {
             .await;
             let Some(accepted) = next else { break };
             let conversation = accepted?;
+            let span = Span::conversation(conversation.peer());
             let child = conversation.child();
             let mut current = Some(child.clone());
             // The handler's own call is as good a place to panic as its future.
@@ -68,7 +70,7 @@ impl<R: Runtime, M: Machine> Listener<R, M> {
             }));
             match future {
                 Ok(future) => {
-                    self.runtime.spawn(Guarded::new(service.clone(), Served::new(child, future)));
+                    self.runtime.spawn(Guarded::new(service.clone(), Served::new(child, future), span));
                 }
                 Err(_) => child.end(),
             }

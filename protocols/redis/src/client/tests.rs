@@ -3,35 +3,37 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use glowplug_core::{RequestProtocol as _, SubmitError};
+
 use super::*;
 use crate::wire::Limits;
 use crate::{Pipeline, commands};
 
-const T0: Instant = Instant::ZERO;
+pub(super) const T0: Instant = Instant::ZERO;
 
-fn plain() -> ClientConfig {
+pub(super) fn plain() -> ClientConfig {
     ClientConfig::new().protocol(Protocol::Resp2).set_info(false)
 }
 
 /// A RESP2 connection that is ready.
-fn ready(config: ClientConfig) -> ClientConnection {
+pub(super) fn ready(config: ClientConfig) -> ClientConnection {
     let mut connection = ClientConnection::new(T0, config);
     let event = connection.poll_event(T0, &mut BytesMut::new());
     assert_eq!(event, Ok(Some(Event::Connected { protocol: Protocol::Resp2, server: None })));
     connection
 }
 
-fn sent(connection: &mut ClientConnection) -> Vec<u8> {
+pub(super) fn sent(connection: &mut ClientConnection) -> Vec<u8> {
     let mut out = SendBuf::new();
     connection.poll_transmit(T0, &mut out);
     out.take_all().to_vec()
 }
 
-fn submit(connection: &mut ClientConnection, token: u64, request: impl Into<Request>) {
+pub(super) fn submit(connection: &mut ClientConnection, token: u64, request: impl Into<Request>) {
     connection.submit(T0, Token(token), request.into()).expect("there is room");
 }
 
-fn events(connection: &mut ClientConnection, bytes: &[u8]) -> Result<Vec<Event>, Error> {
+pub(super) fn events(connection: &mut ClientConnection, bytes: &[u8]) -> Result<Vec<Event>, Error> {
     let (mut input, mut events) = (BytesMut::from(bytes), Vec::new());
     while let Some(event) = connection.poll_event(T0, &mut input)? {
         events.push(event);
@@ -39,7 +41,7 @@ fn events(connection: &mut ClientConnection, bytes: &[u8]) -> Result<Vec<Event>,
     Ok(events)
 }
 
-fn answer(token: u64, reply: Reply, last: bool) -> Event {
+pub(super) fn answer(token: u64, reply: Reply, last: bool) -> Event {
     Event::Answer(Answer { token: Token(token), response: reply, last })
 }
 

@@ -1,0 +1,235 @@
+//! Where a client's connections go, and how they are made.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use glowplug_core::BackoffConfig;
+use glowplug_redis::{ClientConfig, ClientConnection, Event, HubConfig, RedisEndpoint};
+
+use super::{ConnectError, Stream};
+use crate::drive::{Exclusive, shared};
+use crate::time::{Sleep, sleep};
+use crate::{Endpoint, MaybeTls, Runtime};
+
+/// What all connections of one client have in common.
+pub(super) struct Target<R> {
+    pub(super) runtime: R,
+    pub(super) endpoint: RedisEndpoint,
+    pub(super) settings: Settings,
+}
+
+/// What a builder sets.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) machine: ClientConfig,
+    pub(super) shared: shared::Config,
+    pub(super) connect_timeout: Option<Duration>,
+    pub(super) reconnect: Option<BackoffConfig>,
+    pub(super) max_lanes: usize,
+    pub(super) max_idle_lanes: usize,
+    pub(super) lane_idle_timeout: Duration,
+    pub(super) hub: HubConfig,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<crate::tls::ClientConfig>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            machine: ClientConfig::new(),
+            shared: shared::Config::default(),
+            connect_timeout: Some(Duration::from_secs(10)),
+            reconnect: Some(BackoffConfig::default()),
+            max_lanes: 64,
+            max_idle_lanes: 8,
+            lane_idle_timeout: Duration::from_secs(30),
+            hub: HubConfig::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+}
+
+/// A transport on its way: the name, the socket, TLS.
+///
+/// A named type and no `async fn`, because a task that is spawned holds it.
+pub(super) struct Dialing<R: Runtime> {
+    target: Arc<Target<R>>,
+    stage: Stage<R>,
+}
+
+enum Stage<R: Runtime> {
+    Start,
+    Resolving(R::Resolving),
+    Connecting {
+        attempt: R::Connecting,
+        others: VecDeque<SocketAddr>,
+    },
+    #[cfg(feature = "tls")]
+    Securing(Box<crate::tls::Tls<R::Stream>>),
+}
+
+impl<R: Runtime> Dialing<R> {
+    pub(super) fn new(target: Arc<Target<R>>) -> Self {
+        Self { target, stage: Stage::Start }
+    }
+
+    /// What it is about, for an error.
+    pub(super) fn phase(&self) -> &'static str {
+        match self.stage {
+            Stage::Start | Stage::Resolving(_) => "resolved the name",
+            Stage::Connecting { .. } => "connected",
+            #[cfg(feature = "tls")]
+            Stage::Securing(_) => "agreed on tls",
+        }
+    }
+
+    /// Ready once; not to be polled after that.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stream<R>, ConnectError>> {
+        let Target { runtime, endpoint, .. } = &*self.target;
+        loop {
+            self.stage = match &mut self.stage {
+                Stage::Start => match endpoint {
+                    RedisEndpoint::Unix { path } => {
+                        let attempt = runtime.connect(&super::unix(path));
+                        Stage::Connecting { attempt, others: VecDeque::new() }
+                    }
+                    RedisEndpoint::Tcp { host, port, .. } => Stage::Resolving(runtime.resolve(host, *port)),
+                    other => return Poll::Ready(Err(ConnectError::Unsupported(other.clone()))),
+                },
+                Stage::Resolving(resolving) => {
+                    let found = ready!(Pin::new(resolving).poll(cx)).map_err(ConnectError::Resolve)?;
+                    let mut others = VecDeque::from(found);
+                    let Some(first) = others.pop_front() else {
+                        let error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                        return Poll::Ready(Err(ConnectError::Connect(error)));
+                    };
+                    Stage::Connecting { attempt: runtime.connect(&Endpoint::Tcp(first)), others }
+                }
+                Stage::Connecting { attempt, others } => {
+                    match (ready!(Pin::new(attempt).poll(cx)), others.pop_front()) {
+                        (Ok(stream), _) => match endpoint {
+                            RedisEndpoint::Tcp { host, tls: true, .. } => {
+                                Self::secure(&self.target.settings, stream, host)?
+                            }
+                            _ => return Poll::Ready(Ok(MaybeTls::Plain(stream))),
+                        },
+                        (Err(_), Some(next)) => {
+                            let others = std::mem::take(others);
+                            Stage::Connecting { attempt: runtime.connect(&Endpoint::Tcp(next)), others }
+                        }
+                        (Err(error), None) => return Poll::Ready(Err(ConnectError::Connect(error))),
+                    }
+                }
+                #[cfg(feature = "tls")]
+                Stage::Securing(stream) => {
+                    ready!(stream.poll_handshake(cx)).map_err(ConnectError::Tls)?;
+                    let Stage::Securing(stream) = std::mem::replace(&mut self.stage, Stage::Start) else {
+                        continue;
+                    };
+                    return Poll::Ready(Ok(MaybeTls::Tls(stream)));
+                }
+            };
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure(settings: &Settings, stream: R::Stream, host: &str) -> Result<Stage<R>, ConnectError> {
+        let config = match &settings.tls {
+            Some(config) => config.clone(),
+            None => crate::tls::ClientConfig::platform()
+                .map_err(|error| ConnectError::Tls(io::Error::other(error)))?,
+        };
+        let stream = crate::tls::Tls::client(stream, &config, host).map_err(ConnectError::Tls)?;
+        Ok(Stage::Securing(Box::new(stream)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn secure(_settings: &Settings, _stream: R::Stream, _host: &str) -> Result<Stage<R>, ConnectError> {
+        let error = io::Error::new(io::ErrorKind::Unsupported, "built without the feature `tls`");
+        Err(ConnectError::Tls(error))
+    }
+}
+
+// Nothing in it is pinned: plugs' futures are `Unpin`.
+impl<R: Runtime> Unpin for Dialing<R> {}
+
+impl<R: Runtime> Future for Dialing<R> {
+    type Output = Result<Stream<R>, ConnectError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Self::poll(&mut self, cx)
+    }
+}
+
+/// A connection for one caller alone, driven by that caller.
+pub(super) type Own<R> = Exclusive<ClientConnection, Stream<R>, R>;
+
+/// A connection of one's own on its way, the handshake included, within the time to connect.
+pub(super) struct Opening<R: Runtime> {
+    target: Arc<Target<R>>,
+    stage: OpeningStage<R>,
+    sleep: Option<Sleep<R::Timer>>,
+}
+
+enum OpeningStage<R: Runtime> {
+    Dialing(Dialing<R>),
+    ShakingHands(Option<Own<R>>),
+}
+
+impl<R: Runtime> Opening<R> {
+    pub(super) fn new(target: &Arc<Target<R>>) -> Self {
+        let sleep = target.settings.connect_timeout.map(|timeout| sleep(&target.runtime, timeout));
+        let stage = OpeningStage::Dialing(Dialing::new(target.clone()));
+        Self { target: target.clone(), stage, sleep }
+    }
+
+    /// Ready once; not to be polled after that.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Own<R>, ConnectError>> {
+        let phase = match &mut self.stage {
+            OpeningStage::Dialing(dialing) => match dialing.poll(cx) {
+                Poll::Pending => dialing.phase(),
+                Poll::Ready(stream) => {
+                    let runtime = &self.target.runtime;
+                    let machine = ClientConnection::new(runtime.now(), self.target.settings.machine.clone());
+                    let own = Exclusive::new(runtime.clone(), stream?, machine);
+                    self.stage = OpeningStage::ShakingHands(Some(own));
+                    return self.poll(cx);
+                }
+            },
+            OpeningStage::ShakingHands(slot) => {
+                let Some(own) = slot else { return Poll::Pending };
+                loop {
+                    match own.poll_event(cx) {
+                        Poll::Pending => break "shook hands",
+                        Poll::Ready(Ok(Some(Event::Connected { .. }))) => {
+                            return Poll::Ready(slot.take().ok_or(ConnectError::Handshake(None)));
+                        }
+                        Poll::Ready(Ok(Some(_))) => {}
+                        Poll::Ready(Ok(None)) => return Poll::Ready(Err(ConnectError::Handshake(None))),
+                        Poll::Ready(Err(cause)) => {
+                            return Poll::Ready(Err(ConnectError::Handshake(Some(Arc::new(cause)))));
+                        }
+                    }
+                }
+            }
+        };
+        match &mut self.sleep {
+            Some(sleep) => Pin::new(sleep).poll(cx).map(|()| Err(ConnectError::TimedOut(phase))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Opening<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening").finish_non_exhaustive()
+    }
+}
