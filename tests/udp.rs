@@ -583,17 +583,19 @@ async fn senders_wait_for_room<R: Plug>(runtime: R) {
     let rules = Config::client().max_output(4).max_output_each(2);
     let client = Builder::new(runtime.clone()).tracker(rules).connect(at).await.expect("a socket");
     assert!(client.try_send("1").is_ok() && client.try_send("2").is_ok());
-    let full = client.try_send("3").expect_err("there is room for two");
-    assert!(matches!(full, SendError::Full(payload) if payload == "3"));
+    let third = client.try_send("3");
+    // There is room for two, unless another thread has sent them meanwhile.
+    assert!(matches!(&third, Ok(()) | Err(SendError::Full(_))), "{third:?}");
+    let early = if third.is_ok() { 3 } else { 2 };
     // A hundred wait at the same time; everyone gets through.
     join_all((0..100_u8).map(async |number| say(&client, vec![number]).await)).await;
     let server = listener.accept().await.expect("a peer");
     let mut heard = 0;
-    while heard < 102 {
+    while heard < 100 + early {
         hear(&server).await;
         heard += 1;
     }
-    assert_eq!(client.totals().sent, 102);
+    assert_eq!(client.totals().sent, 100 + early);
     // Who waits when the conversation ends hears of it.
     let child = client.child();
     while client.try_send("full").is_ok() {}
@@ -634,12 +636,15 @@ async fn a_full_house_refuses<R: Plug>(runtime: R) {
         say(client, "hello").await;
         pace(&runtime).await;
     }
-    let (one, _two) = join(listener.accept(), listener.accept()).await;
+    let one = listener.accept().await.expect("a peer");
+    let two = listener.accept().await.expect("a peer");
     let third = within(&runtime, Some(SOON), listener.accept()).await;
     assert!(third.is_err(), "there is room for two");
     assert_eq!((listener.len(), listener.counters().refused_full), (2, 1));
+    let inside = [one.peer().port(), two.peer().port()];
     drop(one);
-    say(&clients[2], "again").await;
+    let outside = clients.iter().find(|client| !inside.contains(&client.local_addr().port()));
+    say(outside.expect("one of the three"), "again").await;
     let third = listener.accept().await.expect("there is room now");
     assert_eq!(hear(&third).await, "again");
 }

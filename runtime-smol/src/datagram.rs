@@ -49,6 +49,10 @@ impl DatagramSocket for Datagram {
         }
     }
 
+    fn max_segments(&self) -> usize {
+        datagram::max_segments(&self.socket)
+    }
+
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local)
     }

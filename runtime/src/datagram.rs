@@ -1,8 +1,8 @@
 //! Datagram sockets, in batches.
 //!
 //! A system call per datagram costs more than everything else on the way, so sockets receive and send batches. The
-//! batched system calls live here once ([`recv`] and [`send`]): on a plug with readiness, `poll_recv` is "wait until
-//! readable, then call [`recv`]".
+//! batched system calls live here once ([`recv`] and [`send`], [`max_segments`] beside them): on a plug with readiness,
+//! `poll_recv` is "wait until readable, then call [`recv`]".
 
 mod batch;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 pub use batch::{Datagram, RecvBatch, SendBatch};
-pub use system::{recv, send};
+pub use system::{max_segments, recv, send};
 
 /// A datagram socket.
 pub trait DatagramSocket {
@@ -31,6 +31,12 @@ pub trait DatagramSocket {
     ///
     /// An error is about the first datagram of the batch, which is then gone too: datagrams may be lost anywhere.
     fn poll_send(&mut self, cx: &mut Context<'_>, batch: &mut SendBatch) -> Poll<io::Result<usize>>;
+
+    /// How many datagrams of one size and path, in one transmit, this socket hands to the system as one (segmentation
+    /// offload): what a machine may put into one transmit with profit. 1 when it has none.
+    fn max_segments(&self) -> usize {
+        1
+    }
 
     /// The address the socket is bound to; for port 0 the port that the system picked.
     fn local_addr(&self) -> io::Result<SocketAddr>;

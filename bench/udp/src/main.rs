@@ -2,6 +2,13 @@
 //!
 //! Each lookup waits for the one before, as datagrams do that are handled one after the other; a loop of independent
 //! lookups would measure how many cache misses the processor can overlap.
+//!
+//! And echo: through the tracker in one loop, with a task for each conversation, and beside them batched system calls alone, and
+//! tokio with a datagram at a time. The load is a process of its own, on the other core; where neither does anything else,
+//! its share of the work is the same for all. Look at the CPU time: it is that of the server.
+
+mod echo;
+mod load;
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -92,6 +99,17 @@ fn work(name: &'static str, count: u32) -> Work {
 }
 
 fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().is_some_and(|first| first == "load") {
+        load::main(arguments);
+    }
     bench_harness::pin(1);
-    bench_harness::main(vec![work("1000-peers", 1000), work("100000-peers", 100_000)]);
+    bench_harness::main(vec![
+        work("1000-peers", 1000),
+        work("100000-peers", 100_000),
+        echo::work("echo-1-peer", 1, 64),
+        echo::work("echo-1-peer-1200-bytes", 1, 1200),
+        echo::work("echo-1000-peers", 1000, 64),
+        echo::work("echo-100000-peers", 100_000, 64),
+    ]);
 }

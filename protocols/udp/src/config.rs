@@ -237,7 +237,8 @@ impl Config {
         self
     }
 
-    /// Unread bytes of all conversations together, 64 more for each datagram ([`MAX_BUFFERED`]: 16 MiB).
+    /// Unread bytes of all conversations together, 64 more for each datagram ([`MAX_BUFFERED`]: 16 MiB). A quarter of it is
+    /// kept for conversations whose peer's address is [proven](crate::Tracker::is_proven): no flood of others fills that.
     pub fn max_buffered(mut self, max: usize) -> Self {
         self.max_buffered = MAX_BUFFERED.clamp(max);
         self

@@ -34,6 +34,7 @@
 
 mod channel;
 mod conversations;
+mod event;
 mod receive;
 mod send;
 #[cfg(test)]
@@ -41,7 +42,8 @@ mod tests;
 mod wire;
 
 pub use channel::{Channel, ChannelConfig, ChannelEvent, Failure, Order, SendError};
-pub use conversations::{Conversations, End, Event, ReceiveError};
+pub use conversations::Conversations;
+pub use event::{End, Event, ReceiveError};
 pub use wire::{DecodeError, DecodeReason, HEADER_LEN};
 
 /// Segments in flight and unread, at most; the same at both ends.

@@ -88,6 +88,7 @@ pub struct SendBatch {
     transmits: VecDeque<Transmit>,
     payloads: BytesMut,
     capacity: usize,
+    offloads: bool,
 }
 
 impl SendBatch {
@@ -98,7 +99,19 @@ impl SendBatch {
 
     /// A batch of up to `capacity` transmits (at least 1).
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { transmits: VecDeque::new(), payloads: BytesMut::new(), capacity: capacity.max(1) }
+        let (transmits, payloads) = (VecDeque::new(), BytesMut::new());
+        Self { transmits, payloads, capacity: capacity.max(1), offloads: true }
+    }
+
+    /// False once the system has turned out not to cut a transmit of several segments: its machine better makes
+    /// transmits of one. What has several is sent all the same, one by one.
+    pub fn offloads(&self) -> bool {
+        self.offloads
+    }
+
+    /// Says that the system does not cut a transmit of several segments: what a socket does that has found out.
+    pub fn give_up_offload(&mut self) {
+        self.offloads = false;
     }
 
     /// Transmits that wait to be sent.

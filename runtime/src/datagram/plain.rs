@@ -26,6 +26,12 @@ pub fn recv(socket: &impl AsRef<UdpSocket>, local: SocketAddr, batch: &mut RecvB
     Ok(received)
 }
 
+/// How many datagrams of one size and path this socket hands to the system as one: no more than one, here.
+pub fn max_segments(socket: &impl AsRef<UdpSocket>) -> usize {
+    let _ = socket;
+    1
+}
+
 /// Sends from the front of `batch` without waiting and says how many transmits went.
 pub fn send(socket: &impl AsRef<UdpSocket>, batch: &mut SendBatch) -> io::Result<usize> {
     let mut sent = 0;

@@ -63,6 +63,12 @@ impl<P: DatagramProtocol, R: Runtime> Datagrams<P, R> {
         self.socket.local_addr()
     }
 
+    /// How many datagrams of one size and path the socket hands to the system as one: what a machine may put into one transmit
+    /// with profit.
+    pub fn max_segments(&self) -> usize {
+        if self.outgoing.offloads() { self.socket.max_segments() } else { 1 }
+    }
+
     /// How many datagrams the machine has refused so far.
     pub fn refused(&self) -> u64 {
         self.refused

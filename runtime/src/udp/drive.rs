@@ -36,6 +36,8 @@ pub struct Drive<R: Runtime, M: Machine = Tracker> {
     deadline: Deadline<R::Timer>,
     /// The only peer there is, for a client: whom an error of the socket is about.
     peer: Option<Path>,
+    /// Several datagrams go as one, as long as the system does that.
+    offloads: bool,
     /// Whom to wake as soon as the lock is open. Kept for its memory.
     wakers: Vec<Waker>,
     errors_in_a_row: u32,
@@ -44,6 +46,10 @@ pub struct Drive<R: Runtime, M: Machine = Tracker> {
 impl<R: Runtime, M: Machine> Drive<R, M> {
     pub(super) fn new(shared: Arc<Shared<M>>, runtime: R, socket: R::Datagram, peer: Option<Path>) -> Self {
         let deadline = Deadline::new(runtime.timer());
+        let segments = socket.max_segments();
+        if segments > 1 {
+            shared.lock().machine_mut().set_segments(segments);
+        }
         Self {
             shared,
             runtime,
@@ -52,6 +58,7 @@ impl<R: Runtime, M: Machine> Drive<R, M> {
             outgoing: SendBatch::new(),
             deadline,
             peer,
+            offloads: segments > 1,
             wakers: Vec::new(),
             errors_in_a_row: 0,
         }
@@ -70,6 +77,10 @@ impl<R: Runtime, M: Machine> Drive<R, M> {
                     }
                 }
                 Poll::Pending => return true,
+            }
+            if self.offloads && !self.outgoing.offloads() {
+                self.offloads = false;
+                self.shared.lock().machine_mut().set_segments(1);
             }
         }
         false
@@ -113,8 +124,8 @@ impl<R: Runtime, M: Machine> Future for Drive<R, M> {
                 this.end(None);
                 return Poll::Ready(());
             }
-            if woken > 1 {
-                // Let them run, and send what they stage as one batch.
+            if woken > 0 {
+                // Let them run before their queues fill, and send what they stage as one batch.
                 break;
             }
             if full && !blocked {

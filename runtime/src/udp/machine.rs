@@ -46,6 +46,8 @@ pub trait Sealed: DatagramProtocol + Sized {
     fn begin(&mut self, now: Instant, path: Path) -> Result<ConversationId, ConnectError>;
     fn stop_accepting(&mut self);
     fn put(&mut self, id: ConversationId, payload: Bytes) -> Result<(), Refused>;
+    /// How many datagrams of one size to a peer may be one transmit.
+    fn set_segments(&mut self, max: usize);
     /// Whether `put` would take so many bytes, or give a reason other than that it is full.
     fn has_room(&self, id: ConversationId, len: usize) -> bool;
     /// How many datagrams all conversations together may still put.
@@ -84,6 +86,10 @@ impl Sealed for Tracker {
             SendError::NotProven(payload) => Refused::NotProven(payload),
             other => Refused::Closed(other.into_payload()),
         })
+    }
+
+    fn set_segments(&mut self, max: usize) {
+        self.set_max_segments(max);
     }
 
     fn has_room(&self, id: ConversationId, len: usize) -> bool {
@@ -149,6 +155,10 @@ impl Sealed for Conversations {
             SendError::TooLong(payload) => Refused::TooLong(payload),
             other => Refused::Closed(other.into_payload()),
         })
+    }
+
+    fn set_segments(&mut self, max: usize) {
+        self.set_max_segments(max);
     }
 
     fn has_room(&self, id: ConversationId, len: usize) -> bool {

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use glowplug_core::{Instant, Rng};
 
 use super::MAX_MESSAGE_SEGMENTS;
-use super::conversations::{End, ReceiveError};
+use super::event::{End, ReceiveError};
 use super::receive::{Arrival, ReceiveHalf};
 use super::send::{SendHalf, TimedOut, Timing};
 use super::wire::{DATA, HEADER_LEN, Header, PING, RESET, expand};
@@ -251,6 +251,12 @@ impl Channel {
     /// Whether the peer has acknowledged all messages.
     pub(super) fn is_delivered(&self) -> bool {
         self.send.is_delivered()
+    }
+
+    /// Ends the channel, and tells the peer so.
+    pub(super) fn cut_off(&mut self) {
+        self.reset = self.peer_tag.map(|peer| (peer, self.tag));
+        self.state = State::Closed;
     }
 
     /// Whether neither side has said anything.

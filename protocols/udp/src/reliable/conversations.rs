@@ -8,8 +8,8 @@ use core::fmt;
 use bytes::{Bytes, BytesMut};
 use glowplug_core::{DatagramProtocol, Instant, Path, Rng, Seed, Transmit};
 
-use super::channel::{Channel, ChannelConfig, ChannelEvent, Failure, SendError};
-use super::wire::DecodeError;
+use super::channel::{Channel, ChannelConfig, ChannelEvent, SendError};
+use super::event::{End, Event, ReceiveError};
 use crate::error::{ConnectError, DatagramError};
 use crate::event::{ConversationId, Counters, Reason, Scope};
 use crate::pool::charge;
@@ -62,6 +62,8 @@ pub struct Conversations {
     left: BTreeMap<ConversationId, VecDeque<BytesMut>>,
     max_left: usize,
     scratch: BytesMut,
+    /// Datagrams that may wait in the tracker, so that those of one size go as one transmit.
+    burst: usize,
     rng: Rng,
     closing: bool,
     sweep: Option<usize>,
@@ -81,95 +83,6 @@ struct Slot {
     detached: bool,
     in_ready: bool,
     in_sending: bool,
-}
-
-/// What [`Conversations`] tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A peer began a conversation.
-    Opened {
-        /// Its handle.
-        conversation: ConversationId,
-        /// Where the peer is.
-        path: Path,
-        /// In which scope.
-        scope: Scope,
-    },
-    /// A whole message.
-    Message {
-        /// In this conversation.
-        conversation: ConversationId,
-        /// The message.
-        payload: BytesMut,
-    },
-    /// Messages wait to be taken by [`receive`](Conversations::receive), until it returns `None` ([`Delivery::Queues`]).
-    Readable {
-        /// In this conversation.
-        conversation: ConversationId,
-    },
-    /// The peer has nothing more to say. Say the rest and [finish](Conversations::finish) too.
-    Finished {
-        /// This conversation.
-        conversation: ConversationId,
-    },
-    /// The peer is at another address now.
-    Moved {
-        /// This conversation.
-        conversation: ConversationId,
-        /// Where the peer is now.
-        path: Path,
-    },
-    /// The conversation is over: the last event of it.
-    Closed {
-        /// This conversation.
-        conversation: ConversationId,
-        /// Why.
-        end: End,
-    },
-}
-
-/// How a reliable conversation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum End {
-    /// Both sides had finished, and everything arrived.
-    Finished,
-    /// Something may have been lost.
-    Failed(Failure),
-    /// The tracker ended it; something may have been lost.
-    Ended(Reason),
-}
-
-/// Why a datagram was not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReceiveError {
-    /// The tracker did not take it.
-    Tracker(DatagramError),
-    /// It is not of this protocol.
-    Malformed(DecodeError),
-    /// It belongs to a conversation that is over, or to none.
-    Stale,
-}
-
-impl fmt::Display for ReceiveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tracker(_) => "datagram refused",
-            Self::Malformed(_) => "malformed datagram",
-            Self::Stale => "datagram of another conversation",
-        })
-    }
-}
-
-impl core::error::Error for ReceiveError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Tracker(error) => Some(error),
-            Self::Malformed(error) => Some(error),
-            Self::Stale => None,
-        }
-    }
 }
 
 impl Conversations {
@@ -193,6 +106,7 @@ impl Conversations {
             left: BTreeMap::new(),
             max_left,
             scratch: BytesMut::new(),
+            burst: 1,
             rng,
             closing: false,
             sweep: None,
@@ -211,6 +125,12 @@ impl Conversations {
     /// Changes [`Config::accept`]: from now on, for new peers.
     pub fn set_accept(&mut self, accept: Accept) {
         self.tracker.set_accept(accept);
+    }
+
+    /// Changes [`Config::max_segments`], as for a [`Tracker`](Tracker::set_max_segments).
+    pub fn set_max_segments(&mut self, max: usize) {
+        self.burst = crate::MAX_SEGMENTS.clamp(max);
+        self.tracker.set_max_segments(max);
     }
 
     /// The tracker below, to ask it.
@@ -499,7 +419,7 @@ impl Conversations {
     }
 
     /// The next event of one channel.
-    fn next_event(&mut self, now: Instant, index: u32) -> Option<Event> {
+    fn next_event(&mut self, index: u32) -> Option<Event> {
         let queues = self.delivery == Delivery::Queues;
         let slot = self.at(index)?;
         let conversation = slot.id;
@@ -522,10 +442,7 @@ impl Conversations {
         let detached = slot.detached;
         self.unread -= read;
         match event {
-            ChannelEvent::Message(_) if detached => {
-                self.queue_sending(index);
-                self.throw_away(now, index)
-            }
+            ChannelEvent::Message(_) if detached => self.throw_away(index),
             ChannelEvent::Finished if detached => None,
             ChannelEvent::Message(payload) => {
                 // The window may have opened.
@@ -539,20 +456,20 @@ impl Conversations {
     }
 
     /// A message has come for a conversation that the application has given back, and was thrown away.
-    fn throw_away(&mut self, now: Instant, index: u32) -> Option<Event> {
+    fn throw_away(&mut self, index: u32) -> Option<Event> {
         let slot = self.at(index)?;
         if slot.channel.is_delivered() {
             // All of ours has arrived: the peer hears that nobody listens.
-            self.end(now, index, End::Ended(Reason::Local));
-        } else {
-            self.queue_telling(index);
+            slot.channel.cut_off();
         }
+        self.queue_sending(index);
+        self.queue_telling(index);
         None
     }
 
     /// Lets the channels send until the tracker has something.
     fn fill(&mut self, now: Instant) {
-        while self.tracker.queued() == 0 {
+        while self.tracker.queued() < self.burst {
             let Some(index) = self.sending.pop_front() else { return };
             let scratch = &mut self.scratch;
             let Some(slot) = self.channels.get_mut(index as usize).and_then(Option::as_deref_mut) else {
@@ -602,7 +519,7 @@ impl DatagramProtocol for Conversations {
             let index = self.ready.pop_front()?;
             let Some(slot) = self.at(index) else { continue };
             slot.in_ready = false;
-            if let Some(event) = self.next_event(now, index) {
+            if let Some(event) = self.next_event(index) {
                 self.queue_telling(index);
                 return Some(event);
             }

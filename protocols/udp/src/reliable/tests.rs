@@ -10,7 +10,7 @@ use glowplug_core::{DatagramProtocol, Instant, Path, Seed};
 
 use super::wire::{BEGIN, DATA, END, FIN, Header, PING, RESET};
 use super::*;
-use crate::{Config, Tracker};
+use crate::{Config, ConversationId, Delivery, Tracker};
 
 /// Both ends, with nothing between them but the hand that carries.
 struct Pair {
@@ -404,4 +404,132 @@ fn closing_finishes_all_and_takes_no_new_ones() {
     }
     assert_eq!(told.len(), 4, "opened, message, finished, closed: {told:?}");
     assert!(one.is_closed() && two.is_empty());
+}
+
+/// Two hosts with queues, and a conversation that the first began.
+struct Hosts {
+    now: Instant,
+    hosts: [Conversations; 2],
+}
+
+impl Hosts {
+    fn new(config: Config) -> (Self, ConversationId) {
+        let mut hosts = [1, 2].map(|seed| {
+            let channel = ChannelConfig::default();
+            Conversations::new(config.clone(), channel, &Seed::from_u64(seed)).delivery(Delivery::Queues)
+        });
+        let now = Instant::ZERO;
+        let id = hosts[0].connect(now, Self::path(1)).unwrap();
+        (Self { now, hosts }, id)
+    }
+
+    fn path(host: u8) -> Path {
+        Path::to(([192, 0, 2, host], 7).into())
+    }
+
+    /// Carries, tells and lets time pass, so many seconds.
+    fn run(&mut self, seconds: u64) -> [Vec<Event>; 2] {
+        let mut told = [Vec::new(), Vec::new()];
+        for _ in 0..seconds * 10 {
+            for (me, told) in told.iter_mut().enumerate() {
+                let mut out = BytesMut::new();
+                while self.hosts[me].poll_transmit(self.now, &mut out).is_some() {
+                    let _ = self.hosts[1 - me].handle_datagram(self.now, Self::path(me as u8), out.split());
+                }
+                while let Some(event) = self.hosts[me].poll_event(self.now) {
+                    told.push(event);
+                }
+            }
+            self.now += Duration::from_millis(100);
+            self.hosts.iter_mut().for_each(|host| host.handle_timeout(self.now));
+        }
+        told
+    }
+}
+
+#[test]
+fn queues_hold_their_own_sender_up_and_outlive_the_end() {
+    let (mut world, id) = Hosts::new(Config::default());
+    for n in 0..5_u8 {
+        world.hosts[0].send(id, vec![n].into()).unwrap();
+    }
+    world.hosts[0].finish(id);
+    let [_, told] = world.run(2);
+    let [Event::Opened { conversation, .. }, Event::Readable { conversation: readable }] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(conversation, readable);
+    assert_eq!(world.hosts[1].receive(conversation).unwrap()[..], [0]);
+    // Both finish while the rest is unread: it is there until the conversation is given back.
+    world.hosts[1].finish(conversation);
+    let [one, two] = world.run(2);
+    assert_eq!(
+        one,
+        [Event::Finished { conversation: id }, Event::Closed { conversation: id, end: End::Finished }]
+    );
+    assert_eq!(two, [Event::Closed { conversation, end: End::Finished }]);
+    for n in 1..4_u8 {
+        assert_eq!(world.hosts[1].receive(conversation).unwrap()[..], [n]);
+    }
+    assert!(world.hosts[1].unread() > 0);
+    let now = world.now;
+    world.hosts[1].detach(now, conversation);
+    assert_eq!((world.hosts[1].receive(conversation), world.hosts[1].unread()), (None, 0));
+    world.hosts[0].detach(now, id);
+    // What lingers is nobody's concern.
+    assert_eq!(world.run(70), [vec![], vec![]]);
+    assert!(world.hosts.iter().all(|host| host.is_empty() && host.tracker().is_empty()));
+}
+
+#[test]
+fn what_is_given_back_is_delivered_and_who_goes_on_is_cut_off() {
+    let (mut world, id) = Hosts::new(Config::default());
+    world.hosts[0].send(id, Bytes::from_static(b"last words")).unwrap();
+    world.hosts[0].detach(Instant::ZERO, id);
+    assert!(matches!(world.hosts[0].send(id, Bytes::new()), Err(SendError::Closed(_))));
+    let [one, two] = world.run(1);
+    assert_eq!(one, []);
+    let Event::Opened { conversation, .. } = two[0] else { panic!("{two:?}") };
+    assert_eq!(world.hosts[1].receive(conversation).unwrap(), "last words");
+    world.hosts[1].send(conversation, Bytes::from_static(b"nobody hears")).unwrap();
+    let [one, two] = world.run(20);
+    assert_eq!(one, []);
+    assert!(
+        matches!(two[..], [Event::Finished { .. }, Event::Closed { end: End::Failed(Failure::Reset), .. }]),
+        "{two:?}"
+    );
+    assert_eq!(world.hosts[0].unread(), 0);
+    // One that nobody has heard of leaves without a word.
+    let now = world.now;
+    let id = world.hosts[0].connect(now, Hosts::path(1)).unwrap();
+    world.hosts[0].detach(now, id);
+    assert!(world.hosts[0].is_empty());
+}
+
+#[test]
+fn while_too_many_are_not_given_back_strangers_are_refused() {
+    let (mut world, _) = Hosts::new(Config::default().max_conversations(1));
+    let mut told = Vec::new();
+    for seed in 0..100 {
+        // Each speaks, is heard, and is then ended by the next one's address being the same.
+        let mut stranger =
+            Conversations::new(Config::client(), ChannelConfig::default(), &Seed::from_u64(seed));
+        let id = stranger.connect(world.now, Hosts::path(1)).unwrap();
+        stranger.send(id, Bytes::from_static(b"hello")).unwrap();
+        let mut out = BytesMut::new();
+        stranger.poll_transmit(world.now, &mut out);
+        let _ = world.hosts[1].handle_datagram(world.now, Hosts::path(9), out);
+        while let Some(event) = world.hosts[1].poll_event(world.now) {
+            told.push(event);
+        }
+        // The idle time-out ends it; nobody gives it back.
+        world.now += Duration::from_secs(200);
+        let now = world.now;
+        world.hosts[1].handle_timeout(now);
+        while let Some(event) = world.hosts[1].poll_event(now) {
+            told.push(event);
+        }
+    }
+    let opened = told.iter().filter(|event| matches!(event, Event::Opened { .. })).count();
+    assert_eq!(opened, 64, "what a conversation each and an eighth comes to");
 }

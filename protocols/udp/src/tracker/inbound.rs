@@ -147,7 +147,10 @@ impl Tracker {
             }
             return Err(DatagramError::QueueFull);
         }
-        if self.pool.charged() + charge > self.config.max_buffered {
+        // Strangers cannot fill the part that is kept for those whose address is proven.
+        let max = self.config.max_buffered;
+        let max = if entry.flags.has(Flags::PROVEN) { max } else { max - max / 4 };
+        if self.pool.charged() + charge > max {
             entry.dropped = entry.dropped.saturating_add(1);
             self.counters.dropped_budget += 1;
             return Err(DatagramError::OverBudget);

@@ -242,11 +242,17 @@ fn queues_are_bounded_in_bytes_each_and_together() {
     assert_eq!(hand_in(&mut tracker, 0, 1, &big), Err(DatagramError::QueueFull));
     hand_in(&mut tracker, 0, 2, &big).unwrap();
 
-    let mut tracker = track(Config::default().max_buffered(0));
+    let mut tracker = track(Config::default().max_buffered(250_000));
     hand_in(&mut tracker, 0, 1, &big).unwrap();
     hand_in(&mut tracker, 0, 2, &big).unwrap();
+    hand_in(&mut tracker, 0, 3, &big).unwrap();
+    assert_eq!(hand_in(&mut tracker, 0, 4, &big), Err(DatagramError::OverBudget));
+    // A quarter is kept for those whose address is proven.
+    let known = tracker.find(Scope::NONE, &peer(3)).unwrap();
+    tracker.prove(known);
+    hand_in(&mut tracker, 0, 3, &big).unwrap();
     assert_eq!(hand_in(&mut tracker, 0, 3, &big), Err(DatagramError::OverBudget));
-    assert_eq!(tracker.counters().dropped_budget, 1);
+    assert_eq!(tracker.counters().dropped_budget, 2);
     told(&mut tracker, 0);
     assert_eq!(tracker.buffered(), 0);
     hand_in(&mut tracker, 0, 3, &big).unwrap();
@@ -256,6 +262,27 @@ fn queues_are_bounded_in_bytes_each_and_together() {
     long.extend_from_slice(b"short");
     tracker.handle_datagram(at(0), peer(4), long).unwrap();
     assert!(tracker.buffered() < 60_000 + 500);
+}
+
+#[test]
+fn who_is_accepted_may_change_and_room_is_told_beforehand() {
+    let mut tracker = track(Config::default().max_output(4).max_output_each(2).max_output_bytes(0));
+    hand_in(&mut tracker, 0, 1, b"a").unwrap();
+    tracker.set_accept(Accept::Nobody);
+    assert_eq!(hand_in(&mut tracker, 0, 2, b"b"), Err(DatagramError::Refused));
+    hand_in(&mut tracker, 0, 1, b"c").unwrap();
+    let one = opened(&mut tracker, 0);
+    assert!(tracker.takes(one, MAX_DATAGRAM), "nothing waits");
+    assert_eq!(tracker.output_room(), 4);
+    tracker.send(one, Bytes::from_static(b"1")).unwrap();
+    assert!(tracker.takes(one, MAX_DATAGRAM - 1) && !tracker.takes(one, MAX_DATAGRAM));
+    tracker.send(one, Bytes::from_static(b"2")).unwrap();
+    assert!(!tracker.takes(one, 1), "two each");
+    assert_eq!(tracker.output_room(), 2);
+    sent(&mut tracker);
+    assert!(tracker.takes(one, 1));
+    tracker.close_conversation(at(0), one);
+    assert!(!tracker.takes(one, 1));
 }
 
 #[test]
