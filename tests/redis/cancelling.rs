@@ -58,7 +58,7 @@ async fn lanes<R: Serves>(runtime: R) {
         client.rpush("list", 0..1000).await.expect("pushed");
         at_every_poll!(&client, client.blpop(["list"], WAIT));
         // While another has the only turn.
-        for polls in 0..3 {
+        for polls in 0..2 {
             let own = client.dedicated().await.expect("the turn is free");
             assert!(dropped_after(polls, client.blpop(["list"], WAIT)).await.is_none());
             drop(own);
