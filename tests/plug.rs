@@ -49,3 +49,14 @@ fn it_runs_the_redis_suite() {
 fn the_example_ends_well() {
     plug::main().expect("no error");
 }
+
+#[test]
+fn it_runs_the_suite_of_services() {
+    let cases: Vec<(&str, Case)> = executor::services::cases::<ByHand>();
+    assert!(!cases.is_empty());
+    for (suite, case) in cases {
+        if let Outcome::Failed(reason) = case.run(&Plan::from_env()) {
+            panic!("{suite}/{}: {reason}", case.name);
+        }
+    }
+}

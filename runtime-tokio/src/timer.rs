@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use glowplug_core::Instant;
+use tokio::task::unconstrained;
 use tokio::time::Sleep;
 
 use crate::runtime::to_tokio;
@@ -35,7 +36,9 @@ impl glowplug_runtime::Timer for Timer {
 
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.sleep {
-            Some(sleep) if self.armed => sleep.as_mut().poll(cx),
+            // Outside of tokio's budget: a task that has used it up would be woken at once, and the timer would not know its waker. Who
+            // polls a timer once for each waker would then miss the deadline.
+            Some(sleep) if self.armed => Pin::new(&mut unconstrained(sleep.as_mut())).poll(cx),
             _ => Poll::Pending,
         }
     }

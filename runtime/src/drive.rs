@@ -8,7 +8,7 @@
 //! happens under a lock.
 
 mod datagram;
-pub(crate) mod deadline;
+mod deadline;
 mod error;
 mod exclusive;
 mod pump;
@@ -16,6 +16,7 @@ mod server;
 pub mod shared;
 
 pub use datagram::{Datagrams, NextDatagramEvent};
+pub(crate) use deadline::Deadline;
 pub use error::DriverError;
 pub use exclusive::{Exclusive, NextEvent, Parts};
 pub use pump::Pump;

@@ -12,6 +12,7 @@
 pub mod blocking;
 pub mod bridge;
 pub mod datagram;
+pub mod dial;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod drive;
@@ -22,6 +23,7 @@ mod maybe_tls;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 mod plug;
+pub mod pool;
 mod read;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -29,15 +31,22 @@ pub mod redis;
 pub mod riak;
 mod runtime;
 pub mod server;
+pub mod services;
+#[cfg(feature = "signals")]
+pub mod signals;
+pub mod supervise;
 pub mod task;
+pub mod tcp;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod trace;
 mod transport;
 #[cfg(feature = "udp")]
 pub mod udp;
 
 pub use datagram::{DatagramSocket, RecvBatch, SendBatch};
+pub use dial::Resolve;
 pub use endpoint::Endpoint;
 pub use maybe_tls::MaybeTls;
 pub use read::read_with;

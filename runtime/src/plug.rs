@@ -17,17 +17,82 @@ macro_rules! plug {
             pub type Server = $crate::server::Server<$runtime>;
         }
 
+        /// Services that start together and stop in order, on this runtime.
+        pub mod services {
+            pub use $crate::services::{Ended, Ending, Failed};
+
+            /// A set of services on this runtime.
+            pub type Services = $crate::services::Services<$runtime>;
+        }
+
+        /// Tasks with names that live and die together, on this runtime.
+        pub mod supervise {
+            pub use $crate::supervise::{Child, Outcome, Restart, When};
+
+            /// A scope of tasks on this runtime.
+            pub type Scope = $crate::supervise::Scope<$runtime>;
+        }
+
+        /// Conversations over TCP, Unix sockets and TLS, on this runtime.
+        pub mod tcp {
+            pub use $crate::tcp::{Config, Delimiter, Error, LineEnding, Rule, connect, serve};
+
+            /// One conversation on this runtime.
+            pub type Connection = $crate::tcp::Connection<$runtime>;
+            /// A service of conversations on this runtime.
+            pub type Service = $crate::tcp::Service<$runtime>;
+        }
+
         /// DNS on this runtime.
         #[cfg(feature = "dns")]
-        pub mod dns {}
+        pub mod dns {
+            pub use $crate::dns::{
+                Addresses, Asked, Handler, ServerConfig, SocketConfig, Stopper, system_config,
+            };
+
+            /// A stub resolver on this runtime.
+            pub type Resolver = $crate::dns::Resolver<$runtime>;
+            /// A client of one name server, on this runtime.
+            pub type Client = $crate::dns::Client<$runtime>;
+            /// A name server on this runtime.
+            pub type Server = $crate::dns::Server<$runtime>;
+        }
 
         /// HTTP/1.1 on this runtime.
         #[cfg(feature = "http")]
-        pub mod http {}
+        pub mod http {
+            pub use $crate::http::server::{
+                Config as ServerConfig, Connection, Incoming, OnUpgrade, Upgraded, service_fn,
+            };
+
+            /// An HTTP server on this runtime.
+            pub type Server = $crate::http::server::Server<$runtime>;
+        }
 
         /// MongoDB on this runtime.
         #[cfg(feature = "mongodb")]
-        pub mod mongodb {}
+        pub mod mongodb {
+            pub use $crate::mongodb::{
+                BulkFailure, BulkResult, CommandError, ConnectError, ConnectionString, Document, Error,
+                OwnedValue, PoolConfig, ReadConcern, ReadMode, ReadPreference, WriteConcern, WriteModel,
+                bson, doc,
+            };
+
+            /// A MongoDB client on this runtime.
+            pub type Client = $crate::mongodb::Client<$runtime>;
+            /// How such a client connects and behaves.
+            pub type Builder = $crate::mongodb::Builder<$runtime>;
+            /// A database of such a client.
+            pub type Database = $crate::mongodb::Database<$runtime>;
+            /// A collection of such a client.
+            pub type Collection<T> = $crate::mongodb::Collection<T, $runtime>;
+            /// A cursor of such a client.
+            pub type Cursor<T> = $crate::mongodb::Cursor<T, $runtime>;
+            /// A session of such a client.
+            pub type Session = $crate::mongodb::Session<$runtime>;
+            #[cfg(feature = "mongodb-memory")]
+            pub use $crate::mongodb::serve_memory;
+        }
 
         /// Redis on this runtime.
         #[cfg(feature = "redis")]
@@ -49,7 +114,24 @@ macro_rules! plug {
 
         /// Riak on this runtime.
         #[cfg(feature = "riak")]
-        pub mod riak {}
+        pub mod riak {
+            pub use $crate::riak::{
+                Bucket, Change, ConnectError, Content, CounterChange, Data, Error, Fetched, GSetChange,
+                HllChange, Json, Location, MapChange, Object, Quorum, ServerErrorKind, SetChange, fold,
+                request, resolve, wire,
+            };
+
+            /// A Riak client on this runtime.
+            pub type Client = $crate::riak::Client<$runtime>;
+            /// How such a client connects and behaves.
+            pub type Builder = $crate::riak::Builder<$runtime>;
+            /// A bucket whose values are all of one type.
+            pub type TypedBucket<T, C = Json> = $crate::riak::TypedBucket<T, $runtime, C>;
+            #[cfg(all(feature = "riak-memory", feature = "tls"))]
+            pub use $crate::riak::serve_memory_tls;
+            #[cfg(feature = "riak-memory")]
+            pub use $crate::riak::{memory, serve_memory};
+        }
 
         /// TLS on this runtime's streams.
         #[cfg(feature = "tls")]
@@ -62,6 +144,23 @@ macro_rules! plug {
 
         /// UDP conversations on this runtime.
         #[cfg(feature = "udp")]
-        pub mod udp {}
+        pub mod udp {
+            pub use $crate::udp::{
+                Child, Closed, Config, ConnectError, Conversation, SendError, connect, conversation, serve,
+            };
+
+            /// A socket of conversations on this runtime.
+            pub type Listener = $crate::udp::Listener<$runtime>;
+            /// How such a socket behaves.
+            pub type Builder = $crate::udp::Builder<$runtime>;
+
+            /// Reliable conversations on this runtime.
+            pub mod reliable {
+                pub use $crate::udp::reliable::{ChannelConfig, Child, Conversation, Order, current};
+
+                /// A socket of reliable conversations on this runtime.
+                pub type Listener = $crate::udp::reliable::Listener<$runtime>;
+            }
+        }
     };
 }

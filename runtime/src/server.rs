@@ -20,6 +20,7 @@ use std::time::Duration;
 use glowplug_core::{Backoff, BackoffConfig};
 
 use crate::time::{sleep_until, within};
+use crate::trace::{self, Span};
 use crate::{Endpoint, Listener, Runtime, Spawn};
 
 /// How a server behaves.
@@ -71,28 +72,35 @@ pub struct Accepted<S> {
     pub stopping: Stopping,
 }
 
-/// Stops a server from elsewhere. Cheap to clone.
-#[derive(Clone)]
+/// Stops a server, or whatever else listens to its [`Stopping`], from elsewhere. Cheap to clone.
+#[derive(Clone, Default)]
 pub struct Stopper {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-/// Resolves once the server wants to stop: finish what was begun, then return.
+/// Resolves once the server wants to stop: finish what was begun, then return. Each clone waits for itself.
 pub struct Stopping {
     shared: Arc<Shared>,
     id: u64,
+    /// A stop is not enough: it waits for the order to end at once.
+    cancel: bool,
+    /// The waker it is known by; a task that stays where it is registers once.
+    registered: Option<Waker>,
 }
 
+/// What a server, its connections and whoever stops it share.
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     state: Mutex<State>,
-    /// The time to drain is over. Beside the lock, because every poll of every connection looks.
+    // Beside the lock, because every poll of every connection looks.
+    /// The server wants to stop.
+    stopping: AtomicBool,
+    /// The time to drain is over.
     cancelled: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    stopping: bool,
     connections: usize,
     next_id: u64,
     /// Who waits to hear that the server stops or cancels, by the id of the waiter.
@@ -112,11 +120,11 @@ impl Shared {
         state.next_id
     }
 
-    /// Changes the state, then wakes everybody.
-    fn announce(&self, change: impl FnOnce(&mut State)) {
+    /// Sets a flag, then wakes everybody.
+    fn announce(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Release);
         let (waiters, acceptor) = {
             let mut state = self.lock();
-            change(&mut state);
             let waiters: Vec<Waker> = state.waiters.values().cloned().collect();
             (waiters, state.acceptor.take())
         };
@@ -125,9 +133,37 @@ impl Shared {
 }
 
 impl Stopper {
+    /// A stopper of no server: for services of another kind, which listen to its [`stopping`](Self::stopping).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Asks the server to stop: it accepts no more, and waits for its connections. Asking again changes nothing.
     pub fn stop(&self) {
-        self.shared.announce(|state| state.stopping = true);
+        self.shared.announce(&self.shared.stopping);
+    }
+
+    /// Stops without waiting: connections are dropped as they are.
+    pub fn cancel(&self) {
+        self.shared.cancelled.store(true, Ordering::Release);
+        self.stop();
+    }
+
+    /// True once a stop was asked for.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.stopping.load(Ordering::Acquire)
+    }
+
+    /// Resolves once a stop was asked for.
+    pub fn stopping(&self) -> Stopping {
+        Stopping::new(self.shared.clone())
+    }
+
+    /// Resolves once it was asked to [`cancel`](Self::cancel).
+    pub(crate) fn cancelling(&self) -> Stopping {
+        let mut stopping = self.stopping();
+        stopping.cancel = true;
+        stopping
     }
 
     /// Connections that are being served.
@@ -143,27 +179,36 @@ impl fmt::Debug for Stopper {
 }
 
 impl Stopping {
-    fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let id = shared.new_id();
-        Self { shared, id }
+        Self { shared, id, cancel: false, registered: None }
     }
 
     /// True once the server wants to stop.
     pub fn is_set(&self) -> bool {
-        self.shared.lock().stopping
+        self.shared.stopping.load(Ordering::Acquire)
+    }
+}
+
+impl Clone for Stopping {
+    fn clone(&self) -> Self {
+        let mut clone = Self::new(self.shared.clone());
+        clone.cancel = self.cancel;
+        clone
     }
 }
 
 impl Future for Stopping {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.shared.lock();
-        if state.stopping {
-            return Poll::Ready(());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.registered = Some(cx.waker().clone());
+            self.shared.lock().waiters.insert(self.id, cx.waker().clone());
         }
-        state.waiters.insert(self.id, cx.waker().clone());
-        Poll::Pending
+        // After registering: whoever stops the server from now on wakes this task.
+        let flag = if self.cancel { &self.shared.cancelled } else { &self.shared.stopping };
+        if flag.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -225,15 +270,22 @@ impl<R: Runtime> Server<R> {
             match next(&shared, &config, &mut listener).await {
                 Next::Accepted(Ok((stream, peer))) => {
                     backoff.succeeded();
+                    let span = Span::served(&peer);
                     let stopping = Stopping::new(shared.clone());
                     let accepted = Accepted { stream, peer, stopping };
                     // The handler's own call is as good a place to panic as its future.
-                    if let Ok(future) = catch_unwind(AssertUnwindSafe(|| handler(accepted))) {
-                        runtime.spawn(Guarded::new(shared.clone(), future));
+                    let made = {
+                        let _entered = span.enter();
+                        catch_unwind(AssertUnwindSafe(|| handler(accepted)))
+                            .inspect_err(|payload| trace::panicked(&**payload))
+                    };
+                    if let Ok(future) = made {
+                        runtime.spawn(Guarded::new(shared.clone(), future, span));
                     }
                 }
                 Next::Accepted(Err(error)) if is_about_one_peer(&error) => {}
-                Next::Accepted(Err(_)) => {
+                Next::Accepted(Err(error)) => {
+                    trace::accept_failed(&error);
                     let pause = backoff.failed(runtime.now()).unwrap_or_else(|| runtime.now());
                     let mut stopping = pin!(Stopping::new(shared.clone()));
                     let mut sleep = pin!(sleep_until(&runtime, pause));
@@ -247,11 +299,15 @@ impl<R: Runtime> Server<R> {
             }
         }
         drop(listener);
-        if within(&runtime, Some(config.drain_timeout), all_gone(&shared)).await.is_err() {
-            shared.cancelled.store(true, Ordering::Release);
-            shared.announce(|_| {});
-            all_gone(&shared).await;
-        }
+        drain(&runtime, &shared, config.drain_timeout).await;
+    }
+}
+
+/// Waits until no connection is left, and cancels those that are left when the time is up.
+pub(crate) async fn drain<R: Runtime>(runtime: &R, shared: &Arc<Shared>, timeout: Duration) {
+    if within(runtime, Some(timeout), all_gone(shared)).await.is_err() {
+        shared.announce(&shared.cancelled);
+        all_gone(shared).await;
     }
 }
 
@@ -271,10 +327,10 @@ async fn next<L: Listener>(shared: &Arc<Shared>, config: &Config, listener: &mut
     std::future::poll_fn(|cx| {
         {
             let mut state = shared.lock();
-            if state.stopping {
+            state.acceptor = Some(cx.waker().clone());
+            if shared.stopping.load(Ordering::Acquire) {
                 return Poll::Ready(Next::Stop);
             }
-            state.acceptor = Some(cx.waker().clone());
             if state.connections >= config.max_connections {
                 return Poll::Pending;
             }
@@ -308,13 +364,14 @@ pub struct Guarded<F> {
     id: u64,
     /// The waker this task is known by; a task that stays where it is registers once.
     registered: Option<Waker>,
+    span: Span,
 }
 
 impl<F> Guarded<F> {
-    fn new(shared: Arc<Shared>, future: F) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, future: F, span: Span) -> Self {
         shared.lock().connections += 1;
         let id = shared.new_id();
-        Self { future: Some(Box::pin(future)), shared, id, registered: None }
+        Self { future: Some(Box::pin(future)), shared, id, registered: None, span }
     }
 }
 
@@ -325,29 +382,35 @@ impl<F: Future<Output = ()>> Future for Guarded<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.registered = Some(cx.waker().clone());
-            self.shared.lock().waiters.insert(self.id, cx.waker().clone());
+        let this = &mut *self;
+        let _entered = this.span.enter();
+        if !this.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            this.registered = Some(cx.waker().clone());
+            this.shared.lock().waiters.insert(this.id, cx.waker().clone());
         }
         // After registering: whoever cancels from now on wakes this task.
-        if self.shared.cancelled.load(Ordering::Acquire) {
-            self.future = None;
+        if this.shared.cancelled.load(Ordering::Acquire) {
+            this.future = None;
             return Poll::Ready(());
         }
-        let Some(future) = &mut self.future else { return Poll::Ready(()) };
+        let Some(future) = &mut this.future else { return Poll::Ready(()) };
         // After a panic the future is dropped and never polled again, so nobody sees what it left half done.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(())) | Err(_) => {}
+            Ok(Poll::Ready(())) => {}
+            Err(payload) => trace::panicked(&*payload),
         }
-        self.future = None;
+        this.future = None;
         Poll::Ready(())
     }
 }
 
 impl<F> Drop for Guarded<F> {
     fn drop(&mut self) {
-        self.future = None;
+        {
+            let _entered = self.span.enter();
+            self.future = None;
+        }
         let acceptor = {
             let mut state = self.shared.lock();
             state.connections -= 1;

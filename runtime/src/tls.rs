@@ -151,6 +151,7 @@ impl<T: Transport> Tls<T> {
         &self.session
     }
 
+    /// [`handshake`](Self::handshake) as a poll function.
     pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.session.is_handshaking() {
             ready!(self.poll_send(cx))?;

@@ -25,9 +25,12 @@ mod machines;
 mod plugs;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod services;
 mod streams;
 mod tasks;
 mod timers;
+#[cfg(feature = "udp")]
+pub mod udp;
 
 use std::fmt::Write as _;
 use std::future::Future;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use glowplug_core::{DatagramProtocol, StreamProtocol};
 
+use glowplug_runtime::Spawn;
 #[cfg(feature = "redis")]
-use glowplug_runtime::{
-    Spawn,
-    redis::{Drive, Serving},
-};
+use glowplug_runtime::redis::{Drive, Serving};
 
+use crate::executor::services::Talking;
 use crate::executor::{self, Executor};
 use crate::failure::{Failure, Verdict};
 use crate::laws::datagram::{DatagramLaw, DatagramSubject};
@@ -155,16 +154,28 @@ impl Registry {
         registry.datagram("udp-tracker", subjects::udp::tracker);
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(feature = "tokio")]
+        registry.services::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
+        #[cfg(all(feature = "udp", feature = "tokio"))]
+        registry.udp::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(feature = "smol")]
+        registry.services::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
+        #[cfg(all(feature = "udp", feature = "smol"))]
+        registry.udp::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
+        #[cfg(feature = "sim")]
+        registry.services::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
+        #[cfg(all(feature = "udp", feature = "sim"))]
+        registry.udp::<executor::Sim>();
         registry
     }
 
@@ -199,6 +210,19 @@ impl Registry {
         }
     }
 
+    /// Adds the cases of conversations over TCP, scopes and sets of services to that column.
+    pub fn services<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<Talking<E::Runtime>>
+            + Spawn<executor::services::Worker>
+            + Spawn<executor::services::Started>
+            + Spawn<executor::services::Restarted<E::Runtime>>,
+    {
+        for (suite, case) in executor::services::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
     /// Adds the cases of the Redis client to that column.
     #[cfg(feature = "redis")]
     pub fn redis<E: Executor>(&mut self)
@@ -206,6 +230,14 @@ impl Registry {
         E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
     {
         for (suite, case) in executor::redis::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of UDP conversations to that column.
+    #[cfg(feature = "udp")]
+    pub fn udp<E: Executor<Runtime: executor::udp::Conversing>>(&mut self) {
+        for (suite, case) in executor::udp::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

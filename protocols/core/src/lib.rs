@@ -10,6 +10,8 @@
 //! - [`SendBuf`] is what a stream machine writes into; a driver sends it with vectored writes.
 //! - [`Instant`] is opaque time, handed in by whoever drives; [`Seed`] is randomness, handed in likewise.
 //! - [`framer`] cuts a byte stream into lines, lengths and delimited frames.
+//! - [`Connect`] races the addresses of a name (RFC 8305).
+//! - [`Pool`] keeps the books of connections that are used by one caller at a time.
 //! - [`Backoff`] and [`limits`] are small parts that several protocols share.
 //!
 //! The crate is `no_std` and needs `alloc`.
@@ -22,9 +24,11 @@ extern crate std;
 
 mod backoff;
 mod bytes_ext;
+mod connect;
 mod datagram;
 pub mod framer;
 pub mod limits;
+mod pool;
 mod request;
 mod seed;
 mod send_buf;
@@ -33,8 +37,10 @@ mod time;
 
 pub use backoff::{Backoff, BackoffConfig};
 pub use bytes_ext::keep;
+pub use connect::{Connect, ConnectConfig, ConnectStep, FirstFamily};
 pub use datagram::{DatagramProtocol, Ecn, Path, Transmit};
 pub use limits::LimitExceeded;
+pub use pool::{Acquired, Permit, Pool, PoolConfig, Ticket};
 pub use rand_core;
 pub use request::{Answer, Progress, RequestProtocol, SubmitError, Token};
 pub use seed::{Rng, Seed};

@@ -4,7 +4,8 @@
 //!   [`MessageBuilder`] writes one, compressed, within a limit.
 //! - [`UdpClient`] asks over UDP and tells answers from forgeries; [`ClientConnection`] asks over TCP or TLS.
 //! - [`resolver::Resolver`] goes from host names to answers: search list, servers, aliases, cache.
-//! - [`ServerConnection`] and [`Incoming`] are the server's half; [`Zone`] answers from a zone file.
+//!   [`resolver::Direct`] asks one server, and nobody else.
+//! - [`ServerConnection`] and [`Incoming`] are the server's half; [`Zone`] answers from a zone file, [`Zones`] from several.
 //! - [`text`] reads and writes the presentation format: names, record data, zone files.
 //!
 //! # Limits
@@ -24,6 +25,7 @@
 //! | a datagram that a server sends | 1232 bytes | [`ResponseConfig::udp_payload_size`] |
 //! | lookups at once | 10,000 | [`resolver::ResolverConfig::max_lookups`] |
 //! | a whole lookup | 15 s | [`resolver::ResolverConfig::lookup_timeout`] |
+//! | queries of one server asked directly, at once | 10,000 | [`resolver::DirectConfig::max_queries`] |
 //! | answers in the cache | 4096 | [`resolver::ResolverConfig::cache_entries`] |
 //! | aliases in a row | 16 | fixed |
 //! | an entry of a zone file | 256 KiB | [`text::ZoneConfig::max_entry_len`] |
@@ -43,16 +45,20 @@ mod query;
 pub mod resolver;
 mod response;
 mod server;
+mod service;
 pub mod text;
 mod udp;
 mod wire;
 mod zone;
+mod zones;
 
 pub use client::{ClientConfig, ClientConnection, ClientEvent};
 pub use error::{DecodeError, DecodeReason, Error, ExchangeError, PeerError};
 pub use query::{Ignored, Query, Reply};
 pub use response::{Incoming, Rejected, Response, ResponseConfig};
 pub use server::{NotWaiting, ServerConfig, ServerConnection};
+pub use service::{MailExchange, Service};
 pub use udp::{UdpClient, UdpConfig, UdpEvent};
 pub use wire::*;
 pub use zone::{Zone, ZoneError};
+pub use zones::Zones;

@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 use crate::error::ExchangeError;
 use crate::hash::IdHash;
 use crate::query::{Ignored, Query, Reply, Verdict};
+use crate::wire::Header;
 
 /// How queries are sent over UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +136,16 @@ impl UdpClient {
         self.events.retain(|event| event.token != token);
     }
 
+    /// Ends every exchange with this error: the socket is gone, or there never was one.
+    pub fn fail_all(&mut self, error: ExchangeError) {
+        let mut ids: alloc::vec::Vec<u16> = self.pending.keys().copied().collect();
+        // In the order of submission, not of the table.
+        ids.sort_by_key(|id| self.pending.get(id).map(|pending| (pending.since, pending.token)));
+        for id in ids {
+            self.end(id, Err(error));
+        }
+    }
+
     /// Exchanges that have not ended.
     pub fn in_flight(&self) -> usize {
         self.pending.len()
@@ -158,11 +169,19 @@ fn same_peer(a: SocketAddr, b: SocketAddr) -> bool {
     a.ip() == b.ip() && a.port() == b.port()
 }
 
+/// Gives the question the case it was asked in before its case was mixed: names in the answer point to it, and people read them.
+fn restore_case(name: &[u8], message: &mut [u8]) {
+    let question = message.get_mut(Header::LEN..Header::LEN + name.len());
+    if let Some(question) = question.filter(|question| question.eq_ignore_ascii_case(name)) {
+        question.copy_from_slice(name);
+    }
+}
+
 impl DatagramProtocol for UdpClient {
     type Event = UdpEvent;
     type Error = Ignored;
 
-    fn handle_datagram(&mut self, now: Instant, path: Path, payload: BytesMut) -> Result<(), Ignored> {
+    fn handle_datagram(&mut self, now: Instant, path: Path, mut payload: BytesMut) -> Result<(), Ignored> {
         let id = payload.first_chunk().map(|id| u16::from_be_bytes(*id)).ok_or(Ignored::TooShort)?;
         let pending = self.pending.get(&id).ok_or(Ignored::UnknownId)?;
         if !same_peer(pending.server, path.remote) {
@@ -177,6 +196,7 @@ impl DatagramProtocol for UdpClient {
             Verdict::CaseLost => self.end(id, Err(ExchangeError::CaseLost)),
             Verdict::Malformed(error) => self.end(id, Err(ExchangeError::Malformed(error))),
             Verdict::Answer => {
+                restore_case(pending.query.name.as_wire(), &mut payload);
                 let round_trip = (pending.sends == 1).then(|| now - pending.since);
                 let (holder, server) = (payload.capacity(), Some(pending.server));
                 let message = glowplug_core::keep(payload.freeze(), holder);

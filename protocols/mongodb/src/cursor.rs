@@ -13,7 +13,7 @@ use crate::bson::{Doc, Document, RawDocument, Value};
 use crate::doc;
 use crate::error::DecodeError;
 use crate::reply::{CommandError, Reply};
-use crate::request::Command;
+use crate::request::{Command, Expects};
 use crate::wire::{OpReply, ReplyFlags};
 
 /// The server's number for "there is no such cursor".
@@ -58,7 +58,9 @@ pub struct CursorOptions {
     pub batch_size: Option<u32>,
     /// How long a tailable cursor waits for more, in milliseconds (`maxTimeMS` of its getMore).
     pub max_await_ms: Option<u64>,
-    /// Fields that go with each getMore and killCursors, such as `lsid`.
+    /// Lets the server answer one getMore with all the batches that are left.
+    pub exhaust: bool,
+    /// Fields that go with each getMore and killCursors, such as `comment`.
     pub common: Document,
 }
 
@@ -136,6 +138,16 @@ impl Cursor {
             collection: collection.into(),
             id: 0,
         }
+    }
+
+    /// True while documents of the batch that is there can be taken.
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Reading && self.remaining != Some(0) && self.has_documents()
+    }
+
+    /// True once as many documents were taken as were wanted.
+    pub fn is_satisfied(&self) -> bool {
+        self.remaining == Some(0)
     }
 
     /// The server's cursor, if it lives.
@@ -295,7 +307,8 @@ impl Cursor {
             body.append("maxTimeMS", i64::try_from(millis).unwrap_or(i64::MAX));
         }
         body.extend(self.options.common.as_doc());
-        Command::new(&self.database, body)
+        let expects = if self.options.exhaust { Expects::Stream } else { Expects::Reply };
+        Command::new(&self.database, body).expecting(expects)
     }
 
     fn kill(&self, id: i64) -> Command {

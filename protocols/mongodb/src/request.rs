@@ -23,6 +23,13 @@ pub struct Command {
     pub(crate) expects: Expects,
 }
 
+impl Default for Command {
+    /// No command: a place from which one was taken.
+    fn default() -> Self {
+        Self::new(String::new(), Document::new())
+    }
+}
+
 /// What answer a command wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expects {
@@ -96,6 +103,13 @@ impl Command {
     /// Appends a field, or says why it cannot be.
     pub fn try_append(&mut self, key: &str, value: impl ToBson) -> Result<(), EncodeError> {
         self.body.try_append(key, value)
+    }
+
+    /// Appends every field of `fields`.
+    pub fn extend(&mut self, fields: Doc<'_>) {
+        if fields.has_elements() {
+            self.body.extend(fields);
+        }
     }
 
     /// The command's name: its first field.

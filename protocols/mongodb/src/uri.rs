@@ -143,21 +143,24 @@ impl ConnectionString {
         self.options.iter().map(|(name, value)| (*name, value))
     }
 
-    fn bool(&self, name: &str) -> Option<bool> {
+    /// The value of an option that is true or false.
+    pub fn bool(&self, name: &str) -> Option<bool> {
         match self.option(name) {
             Some(OptionValue::Bool(value)) => Some(*value),
             _ => None,
         }
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
+    /// The value of an option that is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
         match self.option(name) {
             Some(OptionValue::Text(text)) => Some(text),
             _ => None,
         }
     }
 
-    fn int(&self, name: &str) -> Option<i64> {
+    /// The value of an option that is a number.
+    pub fn int(&self, name: &str) -> Option<i64> {
         match self.option(name) {
             Some(OptionValue::Int(number)) => Some(*number),
             _ => None,
@@ -213,13 +216,15 @@ impl ConnectionString {
 
     /// A connection's configuration with what the string says. `tls` follows the string; the caller makes it true.
     pub fn config(&self) -> Config {
-        let mut config = Config {
-            credential: self.credential(),
-            tls: self.tls(),
-            app_name: self.text("appName").map(str::to_owned),
-            load_balanced: self.bool("loadBalanced").unwrap_or(false),
-            ..Config::default()
-        };
+        self.apply(Config::default())
+    }
+
+    /// The same on top of settings of your own: what the string says goes before them.
+    pub fn apply(&self, mut config: Config) -> Config {
+        config.tls = self.tls();
+        config.load_balanced = self.bool("loadBalanced").unwrap_or(config.load_balanced);
+        config.credential = self.credential().or(config.credential);
+        config.app_name = self.text("appName").map(str::to_owned).or(config.app_name);
         if let Some(OptionValue::List(names)) = self.option("compressors") {
             config.compressors = names.iter().filter_map(|name| Compressor::from_name(name)).collect();
         }

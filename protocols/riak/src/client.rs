@@ -52,6 +52,8 @@ struct Queued {
     request: Request,
     len: usize,
     timeout: Duration,
+    /// When the whole exchange must be over, whatever arrives meanwhile.
+    limit: Option<Instant>,
 }
 
 /// The request that the node is working on.
@@ -64,6 +66,7 @@ struct Current {
     cancelled: bool,
     timeout: Duration,
     deadline: Instant,
+    limit: Option<Instant>,
     /// Answers that may be given out before some are released.
     credit: u32,
 }
@@ -101,6 +104,8 @@ pub struct ClientConnection {
     queued_len: usize,
     current: Option<Current>,
     handshake_deadline: Instant,
+    /// Input stood behind the last answer of a request: nobody had asked for it.
+    surplus: bool,
     /// The application wants no more requests.
     closing: bool,
     /// The peer will send no more.
@@ -121,6 +126,7 @@ impl ClientConnection {
             queued_len: 0,
             current: None,
             handshake_deadline: now + config.handshake_timeout,
+            surplus: false,
             closing: false,
             eof: false,
             missing: 1,
@@ -153,6 +159,28 @@ impl ClientConnection {
         request: Request,
         timeout: Duration,
     ) -> Result<(), SubmitError<Request>> {
+        self.enqueue(token, request, timeout, None)
+    }
+
+    /// As [`submit`](RequestProtocol::submit), with the moment at which the last answer must be there, however busily the node
+    /// answers until then. It goes before every other timeout of the request.
+    pub fn submit_before(
+        &mut self,
+        now: Instant,
+        token: Token,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<(), SubmitError<Request>> {
+        self.enqueue(token, request, deadline.saturating_duration_since(now), Some(deadline))
+    }
+
+    fn enqueue(
+        &mut self,
+        token: Token,
+        request: Request,
+        timeout: Duration,
+        limit: Option<Instant>,
+    ) -> Result<(), SubmitError<Request>> {
         if self.closing || self.eof || self.is_over() {
             return Err(SubmitError::Closed(request));
         }
@@ -164,7 +192,7 @@ impl ClientConnection {
             return Err(SubmitError::Full(request));
         }
         self.queued_len += len;
-        self.queue.push_back(Queued { token, request, len, timeout });
+        self.queue.push_back(Queued { token, request, len, timeout, limit });
         Ok(())
     }
 
@@ -181,9 +209,11 @@ impl ClientConnection {
         }
     }
 
-    /// True when the connection is ready and has nothing to do.
+    /// True when the connection is ready and has nothing to do, and the node has said no more than it was asked: the state in which
+    /// it may be kept for later.
     pub fn is_idle(&self) -> bool {
-        self.state == State::Open && self.current.is_none() && self.queue.is_empty()
+        let open = self.state == State::Open && !self.closing && !self.eof;
+        open && self.current.is_none() && self.queue.is_empty() && !self.surplus
     }
 
     fn is_over(&self) -> bool {
@@ -337,6 +367,7 @@ impl ClientConnection {
                 return Ok(None);
             };
             self.arrived = 0;
+            self.surplus = !input.is_empty();
             let event = if self.state == State::Open {
                 self.handle_reply(now, &frame)?
             } else {
@@ -388,6 +419,7 @@ impl StreamProtocol for ClientConnection {
                     cancelled: false,
                     timeout: queued.timeout,
                     deadline: now + queued.timeout,
+                    limit: queued.limit,
                     credit: self.config.stream_window,
                 });
             }
@@ -400,7 +432,12 @@ impl StreamProtocol for ClientConnection {
             State::AskTls { .. } | State::Upgrade { .. } | State::Auth { .. } => {
                 Some(self.handshake_deadline)
             }
-            State::Open if !self.is_paused() => self.current.as_ref().map(|current| current.deadline),
+            State::Open => {
+                let current = self.current.as_ref()?;
+                // While nobody listens, the node's silence says nothing; the end of the whole exchange stands all the same.
+                let silence = (!self.is_paused()).then_some(current.deadline);
+                silence.into_iter().chain(current.limit).min()
+            }
             _ => None,
         }
     }

@@ -16,7 +16,7 @@
 use bytes::Bytes;
 
 use crate::object::Bucket;
-use crate::request::Ask;
+use crate::request::{Ask, AskOnce};
 use crate::wire::aae::{
     ChangeMethod, FindType, RpbAaeFoldEraseKeysReq, RpbAaeFoldFetchClocksNValReq,
     RpbAaeFoldFetchClocksRangeReq, RpbAaeFoldFindKeysReq, RpbAaeFoldFindTombsReq, RpbAaeFoldKeyCountResp,
@@ -164,6 +164,8 @@ macro_rules! asks {
                 }
             }
         }
+
+        impl AskOnce for $request {}
     )*};
 }
 

@@ -5,6 +5,7 @@
 //! - [`request`] has requests as values: [`Get`](request::Get), [`Put`](request::Put), [`Index`](request::Index) ... with
 //!   all their options, and what the answers mean; [`fold`] has the folds of anti-entropy.
 //! - [`Object`], [`Content`] and [`resolve`] deal with siblings; [`datatype`] with counters, sets and maps.
+//! - [`nodes`] decides which node of a cluster to ask.
 //! - [`RiakUrl`] reads `riak://` URLs.
 //! - `memory` (behind the feature of that name) is a node that lives in memory: a test double.
 //!
@@ -17,7 +18,7 @@
 #![allow(clippy::result_large_err, reason = "misuse gives the request or the reply back as it was")]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "memory"))]
 extern crate std;
 
 pub mod client;
@@ -28,6 +29,7 @@ mod event;
 pub mod fold;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub mod nodes;
 mod object;
 mod quorum;
 pub mod request;

@@ -42,6 +42,28 @@ pub trait Ask {
     fn read(reply: Reply) -> Result<Self::Answer, Reply>;
 }
 
+/// A request that is answered once.
+pub trait AskOnce: Ask {
+    /// The request, asking for one answer.
+    fn once(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+}
+
+/// A request that is answered by a stream.
+pub trait AskStream: Ask {
+    /// The request, asking for a stream.
+    fn streamed(self) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+}
+
 /// Milliseconds, as options have them; longer than 49 days is as good as for ever.
 fn millis(duration: Duration) -> u32 {
     duration.as_millis().try_into().unwrap_or(u32::MAX)
@@ -70,7 +92,7 @@ macro_rules! option_setter {
 macro_rules! requests {
     ($(
         $(#[$doc:meta])*
-        request $name:ident sends $message:ident, options { $($field:ident: $kind:ident),* },
+        $how:ident $name:ident sends $message:ident, options { $($field:ident: $kind:ident),* },
         $reply:ident($wire:ident) => $answer:ty { $read:expr }
     )*) => {$(
         $(#[$doc])*
@@ -103,110 +125,141 @@ macro_rules! requests {
                 }
             }
         }
+
+        answered!($how $name);
     )*};
+}
+
+/// How often a request is answered.
+macro_rules! answered {
+    (once $name:ident) => {
+        impl AskOnce for $name {}
+    };
+    (stream $name:ident) => {
+        impl AskStream for $name {}
+    };
+    (either $name:ident) => {
+        impl AskOnce for $name {
+            fn once(mut self) -> Self {
+                self.0.stream = None;
+                self
+            }
+        }
+
+        impl AskStream for $name {
+            fn streamed(mut self) -> Self {
+                self.0.stream = Some(true);
+                self
+            }
+        }
+    };
 }
 
 requests! {
     /// Is the node there?
-    request Ping sends RpbPingReq, options {},
+    once Ping sends RpbPingReq, options {},
     RpbPingResp(reply) => () { () }
 
     /// The node's name and version.
-    request ServerInfo sends RpbGetServerInfoReq, options {},
+    once ServerInfo sends RpbGetServerInfoReq, options {},
     RpbGetServerInfoResp(reply) => RpbGetServerInfoResp { reply }
 
     /// Reads an object.
-    request Get sends RpbGetReq, options {
+    once Get sends RpbGetReq, options {
         r: quorum, pr: quorum, basic_quorum: flag, notfound_ok: flag, if_modified: vclock, head: flag, deletedvclock: flag,
         timeout: time, sloppy_quorum: flag, n_val: count, node_confirms: count
     },
     RpbGetResp(reply) => Fetched { reply.into() }
 
     /// Writes an object. To replace one that was read, use [`Object::put`], which sends the clock.
-    request Put sends RpbPutReq, options {
+    once Put sends RpbPutReq, options {
         vclock: vclock, w: quorum, dw: quorum, pw: quorum, return_body: flag, return_head: flag, if_not_modified: flag,
         if_none_match: flag, timeout: time, asis: flag, sloppy_quorum: flag, n_val: count, node_confirms: count
     },
     RpbPutResp(reply) => Stored { reply.into() }
 
     /// Deletes an object. With the clock of a read, a write made since then survives.
-    request Delete sends RpbDelReq, options {
+    once Delete sends RpbDelReq, options {
         vclock: vclock, rw: quorum, r: quorum, w: quorum, pr: quorum, pw: quorum, dw: quorum, timeout: time,
         sloppy_quorum: flag, n_val: count
     },
     RpbDelResp(reply) => () { () }
 
     /// Lists the buckets of a type, as a stream. It walks over every key of the cluster: not for production.
-    request ListBuckets sends RpbListBucketsReq, options { timeout: time },
+    stream ListBuckets sends RpbListBucketsReq, options { timeout: time },
     RpbListBucketsResp(reply) => Vec<Bytes> { reply.buckets.into_vec() }
 
     /// Lists the keys of a bucket, as a stream. It walks over every key of the cluster: not for production.
-    request ListKeys sends RpbListKeysReq, options { timeout: time },
+    stream ListKeys sends RpbListKeysReq, options { timeout: time },
     RpbListKeysResp(reply) => Vec<Bytes> { reply.keys.into_vec() }
 
     /// Reads the properties of a bucket.
-    request GetBucket sends RpbGetBucketReq, options {},
+    once GetBucket sends RpbGetBucketReq, options {},
     RpbGetBucketResp(reply) => RpbBucketProps { reply.props }
 
     /// Changes properties of a bucket.
-    request SetBucket sends RpbSetBucketReq, options {},
+    once SetBucket sends RpbSetBucketReq, options {},
     RpbSetBucketResp(reply) => () { () }
 
     /// Gives a bucket the properties of its type again.
-    request ResetBucket sends RpbResetBucketReq, options {},
+    once ResetBucket sends RpbResetBucketReq, options {},
     RpbResetBucketResp(reply) => () { () }
 
     /// Reads the properties of a bucket type.
-    request GetBucketType sends RpbGetBucketTypeReq, options {},
+    once GetBucketType sends RpbGetBucketTypeReq, options {},
     RpbGetBucketResp(reply) => RpbBucketProps { reply.props }
 
     /// Changes properties of a bucket type.
-    request SetBucketType sends RpbSetBucketTypeReq, options {},
+    once SetBucketType sends RpbSetBucketTypeReq, options {},
     RpbSetBucketResp(reply) => () { () }
 
     /// Runs a map-reduce job, as a stream.
-    request MapReduce sends RpbMapRedReq, options {},
+    stream MapReduce sends RpbMapRedReq, options {},
     RpbMapRedResp(reply) => RpbMapRedResp { reply }
 
     /// Queries a secondary index: one reply, or with `stream` a stream.
-    request Index sends RpbIndexReq, options {
+    either Index sends RpbIndexReq, options {
         return_terms: flag, stream: flag, max_results: count, continuation: continuation, timeout: time, term_regex: bytes,
         pagination_sort: flag, cover_context: bytes
     },
     RpbIndexResp(reply) => IndexResults { reply.into() }
 
     /// Reads the objects of a bucket in the order of their keys, as a stream.
-    request Scan sends RpbCSBucketReq, options {
+    stream Scan sends RpbCSBucketReq, options {
         end_key: bytes, start_incl: flag, end_incl: flag, continuation: continuation, max_results: count, timeout: time,
         cover_context: bytes
     },
     RpbCSBucketResp(reply) => Scanned { reply.into() }
 
     /// Which vnodes are responsible for a key?
-    request Preflist sends RpbGetBucketKeyPreflistReq, options {},
+    once Preflist sends RpbGetBucketKeyPreflistReq, options {},
     RpbGetBucketKeyPreflistResp(reply) => Vec<RpbBucketKeyPreflistItem> { reply.preflist.into_vec() }
 
+    /// How may a query over a whole bucket be cut into parts that are asked one by one?
+    once Coverage sends RpbCoverageReq, options { min_partitions: count, replace_cover: bytes },
+    RpbCoverageResp(reply) => Vec<RpbCoverageEntry> { reply.entries.into_vec() }
+
     /// Adds to a counter of the kind that came before data types. The new value comes back if `returnvalue` asks for it.
-    request AddToLegacyCounter sends RpbCounterUpdateReq, options {
+    once AddToLegacyCounter sends RpbCounterUpdateReq, options {
         w: quorum, dw: quorum, pw: quorum, returnvalue: flag, node_confirms: count
     },
     RpbCounterUpdateResp(reply) => Option<i64> { reply.value }
 
     /// Reads a counter of the kind that came before data types.
-    request GetLegacyCounter sends RpbCounterGetReq, options {
+    once GetLegacyCounter sends RpbCounterGetReq, options {
         r: quorum, pr: quorum, basic_quorum: flag, notfound_ok: flag, node_confirms: count
     },
     RpbCounterGetResp(reply) => Option<i64> { reply.value }
 
     /// Reads a data type.
-    request FetchData sends DtFetchReq, options {
+    once FetchData sends DtFetchReq, options {
         r: quorum, pr: quorum, basic_quorum: flag, notfound_ok: flag, timeout: time, sloppy_quorum: flag, n_val: count,
         include_context: flag, node_confirms: count
     },
     DtFetchResp(reply) => FetchedData { reply.into() }
 
     /// Changes a data type. To change one that was read, use [`FetchedData::update`], which sends the context.
-    request UpdateData sends DtUpdateReq, options {
+    once UpdateData sends DtUpdateReq, options {
         context: context, w: quorum, dw: quorum, pw: quorum, return_body: flag, timeout: time, sloppy_quorum: flag,
         n_val: count, include_context: flag, node_confirms: count
     },
@@ -390,6 +443,14 @@ impl Preflist {
     pub fn new(location: impl Into<Location>) -> Self {
         let Location { bucket: Bucket { bucket_type, name }, key } = location.into();
         Self(RpbGetBucketKeyPreflistReq { bucket: name, key, r#type: bucket_type })
+    }
+}
+
+impl Coverage {
+    /// Asks for a plan that covers `bucket`.
+    pub fn new(bucket: impl Into<Bucket>) -> Self {
+        let Bucket { bucket_type, name } = bucket.into();
+        Self(RpbCoverageReq { bucket: name, r#type: bucket_type, ..RpbCoverageReq::default() })
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) trait Driver: Clone + 'static {
     fn with_machine<T>(&self, f: impl FnOnce(&mut Lines) -> T) -> T;
 }
 
-impl Driver for shared::Connection<Lines, Sim> {
+impl Driver for shared::Connection<Lines, Sim, Stream> {
     fn call(
         &self,
         line: String,
@@ -78,7 +78,7 @@ impl Driver for shared::Connection<Lines, Sim> {
 }
 
 /// The house's driver.
-pub(crate) fn ours(host: &Sim, stream: Stream) -> shared::Connection<Lines, Sim> {
+pub(crate) fn ours(host: &Sim, stream: Stream) -> shared::Connection<Lines, Sim, Stream> {
     let config = shared::Config::default();
     // Little room, so that calls wait for it.
     let machine = Lines::with_room(4);

@@ -67,6 +67,11 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         &self.runtime
     }
 
+    /// True while the machine has handed out what the transport has not taken yet, or still keeps to itself.
+    pub fn has_unsent(&self) -> bool {
+        self.pump.has_unsent()
+    }
+
     /// Takes everything apart, for an upgrade to another protocol.
     pub fn into_parts(self) -> Parts<P, T> {
         let (transport, input, mut output) = self.pump.into_parts();
@@ -111,9 +116,11 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             let before = self.pump.output.len();
             self.machine.poll_transmit(now, &mut self.pump.output);
             let added = self.pump.output.len() > before;
+            let full = !self.pump.output.has_room();
             let written = self.pump.poll_write_out(cx).is_ready();
-            if added {
-                // Handing output over is a mutation: the machine may go on with input that it had left for want of room.
+            if added || full && self.pump.output.has_room() {
+                // Handing output over is a mutation: the machine may go on with input that it had left for want of room. And
+                // writing makes room for output that it had kept.
                 continue;
             }
             let interest = self.machine.interest();

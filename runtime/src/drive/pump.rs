@@ -13,13 +13,13 @@ use crate::Transport;
 pub struct Pump<T> {
     transport: T,
     /// What came and was not consumed yet.
-    pub(super) input: BytesMut,
+    pub(crate) input: BytesMut,
     /// What the machine wants sent and the transport has not taken yet.
-    pub(super) output: SendBuf,
+    pub(crate) output: SendBuf,
     /// Bytes were handed to a transport that may keep them until it is flushed.
     unflushed: bool,
     /// The peer has finished sending.
-    pub(super) eof: bool,
+    pub(crate) eof: bool,
     write_half: WriteHalf,
 }
 
@@ -45,9 +45,44 @@ impl<T: Transport> Pump<T> {
         }
     }
 
+    /// The transport itself.
+    pub(crate) fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// The transport itself, for what comes before the first byte.
+    pub(crate) fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// What came and was not consumed yet.
+    pub(crate) fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    /// The same, to be consumed.
+    pub(crate) fn input_mut(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// How many bytes wait for the transport to take them.
+    pub(crate) fn queued(&self) -> usize {
+        self.output.len()
+    }
+
+    /// What waits for the transport, to add to it.
+    pub(crate) fn output_mut(&mut self) -> &mut SendBuf {
+        &mut self.output
+    }
+
+    /// True once the peer has finished sending.
+    pub(crate) fn at_end(&self) -> bool {
+        self.eof
+    }
+
     /// Writes until the output is empty and flushed. A write that fails is remembered, not returned: what the peer sent
     /// before counts, and reading finds the end by itself.
-    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !matches!(self.write_half, WriteHalf::Open) {
             self.discard_output();
             return Poll::Ready(());
@@ -74,12 +109,17 @@ impl<T: Transport> Pump<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// True while there is something to write or to flush.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.output.is_empty() || self.unflushed
+    }
+
     fn discard_output(&mut self) {
         self.output.clear();
     }
 
     /// Tells the peer that no more will come. Failing to is the same as a failed write.
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self.write_half, WriteHalf::Open) {
             self.write_half = match ready!(self.transport.poll_shutdown(cx)) {
                 Ok(()) => WriteHalf::Shut,
@@ -90,14 +130,14 @@ impl<T: Transport> Pump<T> {
     }
 
     /// Reads once; 0 is the end of the stream, which is remembered.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let n = ready!(self.transport.poll_read(cx, &mut self.input))?;
         self.eof = n == 0;
         Poll::Ready(Ok(n))
     }
 
     /// The error of a failed write, once.
-    pub(super) fn take_write_error(&mut self) -> Option<io::Error> {
+    pub(crate) fn take_write_error(&mut self) -> Option<io::Error> {
         match &mut self.write_half {
             WriteHalf::Failed(error) => error.take(),
             _ => None,
@@ -105,19 +145,28 @@ impl<T: Transport> Pump<T> {
     }
 
     /// True when a write has failed.
-    pub(super) fn write_failed(&self) -> bool {
+    pub(crate) fn write_failed(&self) -> bool {
         matches!(self.write_half, WriteHalf::Failed(_))
     }
 
+    /// True while nothing waits in either buffer and both directions are open.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.input.is_empty()
+            && self.output.is_empty()
+            && !self.unflushed
+            && !self.eof
+            && matches!(self.write_half, WriteHalf::Open)
+    }
+
     /// Gives the buffers' memory back while they are empty, so that a connection at rest holds none.
-    pub(super) fn release_memory(&mut self) {
+    pub(crate) fn release_memory(&mut self) {
         if self.input.is_empty() && self.input.capacity() > 0 {
             self.input = BytesMut::new();
         }
         self.output.release_memory();
     }
 
-    pub(super) fn into_parts(self) -> (T, BytesMut, SendBuf) {
+    pub(crate) fn into_parts(self) -> (T, BytesMut, SendBuf) {
         (self.transport, self.input, self.output)
     }
 }

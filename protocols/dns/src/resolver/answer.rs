@@ -108,6 +108,10 @@ pub enum LookupError {
     NoServers,
     /// The name is no name.
     BadName(NameError),
+    /// As many lookups run as may run at once ([`ResolverConfig::max_lookups`]); nothing was asked.
+    TooManyLookups,
+    /// Whatever drives the resolver has ended: its executor went away.
+    Closed,
 }
 
 impl fmt::Display for LookupError {
@@ -122,6 +126,8 @@ impl fmt::Display for LookupError {
             Self::TimedOut => f.write_str("no answer in time"),
             Self::NoServers => f.write_str("there is no server to ask"),
             Self::BadName(_) => f.write_str("not a name"),
+            Self::TooManyLookups => f.write_str("too many lookups at once"),
+            Self::Closed => f.write_str("the resolver has ended"),
         }
     }
 }

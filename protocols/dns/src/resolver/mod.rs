@@ -19,6 +19,7 @@ mod cache;
 mod candidates;
 mod conf;
 mod config;
+mod direct;
 mod flight;
 mod hosts;
 mod lookup;
@@ -36,6 +37,7 @@ pub use answer::{Answer, Event, Freshness, LookupError, SecurityVerdict, Source}
 pub use candidates::{SearchStyle, candidate_names};
 pub use conf::ResolvConf;
 pub use config::{ResolverConfig, StaleConfig};
+pub use direct::{Direct, DirectConfig, QueryError};
 pub use hosts::Hosts;
 pub use request::{Ask, Channel, Order, Request};
 
@@ -181,6 +183,11 @@ impl Resolver {
         self.orders.pop_front()
     }
 
+    /// True if [`poll_order`](Self::poll_order) has something.
+    pub fn has_orders(&self) -> bool {
+        !self.orders.is_empty()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)
@@ -294,10 +301,12 @@ impl Resolver {
     fn send(&mut self, now: Instant, id: u64, server: SocketAddr, probe: bool) {
         let token = Token(self.new_id());
         let Some(flight) = self.flights.get_mut(&id) else { return };
-        let limit = self
-            .servers
-            .get(server)
-            .map_or(self.config.timeout, |server| server.time_limit(&self.config, flight.pass));
+        let limit = match self.servers.get(server) {
+            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost.
+            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => self.config.timeout,
+            Some(server) => server.time_limit(&self.config, flight.pass),
+            None => self.config.timeout,
+        };
         let deadline = now + limit;
         let query = flight.query(now, server, &mut self.servers, &self.config);
         if !probe {

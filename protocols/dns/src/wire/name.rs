@@ -1,7 +1,9 @@
 //! Domain names, owned.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::cmp::Ordering;
+use core::convert::Infallible;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
@@ -318,6 +320,35 @@ impl core::str::FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         Self::from_text(text.as_bytes())
+    }
+}
+
+impl TryFrom<&str> for Name {
+    type Error = NameError;
+
+    fn try_from(text: &str) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: &String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<&Name> for Name {
+    fn from(name: &Name) -> Self {
+        name.clone()
+    }
+}
+
+// So that whatever takes `impl TryInto<Name>` takes names as well.
+impl From<Infallible> for NameError {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -16,6 +16,7 @@ mod crate_bson;
 mod decimal;
 mod document;
 mod extjson;
+mod owned;
 mod raw;
 #[cfg(feature = "serde")]
 mod serde;
@@ -32,6 +33,7 @@ pub use crate_bson::{BsonCrateError, from_bson_document, to_bson_document, to_bs
 pub use decimal::{Decimal128, ParseDecimalError};
 pub use document::{Document, RawDocument};
 pub use extjson::{JsonError, JsonMode, JsonReason};
+pub use owned::OwnedValue;
 pub use raw::{Array, Doc, Iter, RawElement, RawIter};
 #[cfg(feature = "serde")]
 pub use serde::{DeError, SerError, from_doc, from_slice, to_document, write_document};

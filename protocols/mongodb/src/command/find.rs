@@ -3,7 +3,7 @@
 use crate::bson::{Doc, Document, ToBson};
 use crate::cursor::{Cursor, CursorOptions};
 use crate::doc;
-use crate::request::{Command, Expects};
+use crate::request::Command;
 
 /// Documents that match a filter.
 ///
@@ -27,7 +27,6 @@ pub struct Find {
     collection: String,
     body: Document,
     options: CursorOptions,
-    exhaust: bool,
 }
 
 impl Find {
@@ -39,7 +38,6 @@ impl Find {
             body: doc! { "find": &collection },
             collection,
             options: CursorOptions::default(),
-            exhaust: false,
         }
     }
 
@@ -93,9 +91,9 @@ impl Find {
         if await_ms.is_some() { find.option("awaitData", true) } else { find }
     }
 
-    /// Lets the server send all batches without being asked.
+    /// Lets the server send all batches behind the first without being asked for each.
     pub fn exhaust(mut self) -> Self {
-        self.exhaust = true;
+        self.options.exhaust = true;
         self
     }
 
@@ -109,8 +107,12 @@ impl Find {
     pub fn command(&self) -> Command {
         let mut body = self.body.clone();
         body.extend(self.options.common.as_doc());
-        let expects = if self.exhaust { Expects::Stream } else { Expects::Reply };
-        Command::new(&self.database, body).expecting(expects)
+        Command::new(&self.database, body)
+    }
+
+    /// How the cursor goes on.
+    pub fn options(&self) -> &CursorOptions {
+        &self.options
     }
 
     /// The cursor that waits for the reply.

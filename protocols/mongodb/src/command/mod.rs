@@ -2,12 +2,14 @@
 //! [`Command::with`].
 
 mod bulk;
+mod bulk_result;
 mod find;
 
 #[cfg(test)]
 mod tests;
 
 pub use bulk::{Bulk, BulkCommand, WriteModel};
+pub use bulk_result::{BulkFailure, BulkResult, BulkWriteError};
 pub use find::{Find, FindAndModify};
 
 use crate::bson::{Doc, Document};

@@ -3,7 +3,6 @@
 use super::*;
 use crate::bson::Array;
 use crate::reply::ServerInfo;
-use crate::request::Expects;
 
 fn info(hello: Document) -> ServerInfo {
     ServerInfo::new(hello.into(), &[])
@@ -52,7 +51,7 @@ fn commands_are_what_the_server_expects() {
     for (command, expected) in cases {
         assert_eq!(command.body().to_string(), expected);
     }
-    assert_eq!(Find::new("d", "c").exhaust().command().expects(), Expects::Stream);
+    assert!(Find::new("d", "c").exhaust().options().exhaust);
 }
 
 #[test]

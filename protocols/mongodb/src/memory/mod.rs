@@ -5,9 +5,12 @@
 //! databases and collections) and answers anything else with an error that says so. Indexes but the one on `_id` are listed,
 //! not kept; nothing is written to disk; there are no replica sets, sessions have no effect.
 
+mod admin;
 mod aggregate;
 mod auth;
+mod connection;
 mod crud;
+mod fail_point;
 mod node;
 mod query;
 mod store;
@@ -16,11 +19,13 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use glowplug_core::{Rng, Seed};
 
 use self::auth::{Authentication, User};
+pub use self::connection::{Connection, Handle};
+use self::fail_point::{FailPoint, Verdict};
 use self::node::{Fields, Node};
 use self::store::{Collection, FIRST_BATCH, OpenCursor};
 use crate::bson::{Array, Doc, Document, ObjectIds, Value};
@@ -41,6 +46,7 @@ mod code {
     pub(super) const FAILED_TO_PARSE: i32 = 9;
     pub(super) const UNAUTHORIZED: i32 = 13;
     pub(super) const TYPE_MISMATCH: i32 = 14;
+    pub(super) const USER_NOT_FOUND: i32 = 11;
     pub(super) const AUTHENTICATION_FAILED: i32 = 18;
     pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
     pub(super) const PATH_NOT_VIABLE: i32 = 28;
@@ -50,6 +56,7 @@ mod code {
     pub(super) const IMMUTABLE_FIELD: i32 = 66;
     pub(super) const TOO_LARGE: i32 = 10334;
     pub(super) const DUPLICATE_KEY: i32 = 11000;
+    pub(super) const USER_EXISTS: i32 = 51003;
     pub(super) const OUT_OF_SPACE: i32 = 14031;
 }
 
@@ -70,6 +77,8 @@ impl Failure {
             code::BAD_VALUE => "BadValue",
             code::FAILED_TO_PARSE => "FailedToParse",
             code::UNAUTHORIZED => "Unauthorized",
+            code::USER_NOT_FOUND => "UserNotFound",
+            code::USER_EXISTS => "Location51003",
             code::TYPE_MISMATCH => "TypeMismatch",
             code::AUTHENTICATION_FAILED => "AuthenticationFailed",
             code::NAMESPACE_NOT_FOUND => "NamespaceNotFound",
@@ -130,6 +139,11 @@ pub struct MemoryServer {
     cursors: BTreeMap<i64, OpenCursor>,
     next_cursor: i64,
     users: BTreeMap<String, User>,
+    /// Everything but the handshake needs authentication.
+    guarded: bool,
+    fail_point: Option<FailPoint>,
+    /// Connections that are to end without a reply.
+    hangups: BTreeSet<u64>,
     authentications: BTreeMap<u64, Authentication>,
     ids: ObjectIds,
     rng: Rng,
@@ -188,6 +202,9 @@ impl MemoryServer {
             .filter_map(|(name, password)| Some((name.clone(), User::new(name, password, &mut rng)?)))
             .collect();
         Self {
+            guarded: !config.users.is_empty(),
+            fail_point: None,
+            hangups: BTreeSet::new(),
             config,
             databases: BTreeMap::new(),
             bytes: 0,
@@ -211,6 +228,7 @@ impl MemoryServer {
     /// A connection is gone.
     pub fn disconnect(&mut self, connection: u64) {
         self.authentications.remove(&connection);
+        self.hangups.remove(&connection);
     }
 
     fn dispatch(&mut self, connection: u64, request: &Request) -> Outcome {
@@ -239,29 +257,43 @@ impl MemoryServer {
                 | "saslContinue"
                 | "endSessions"
         );
-        if !open && !self.users.is_empty() && !self.is_authenticated(connection) {
+        if !open && self.guarded && !self.is_authenticated(connection) {
             return Err(Failure::new(code::UNAUTHORIZED, format!("Command {name} requires authentication")));
         }
+        match self.fail_point_verdict(connection, name) {
+            Verdict::Pass => self.carry_out(&call),
+            Verdict::Append(extra) => {
+                let mut reply = self.carry_out(&call)?;
+                reply.extend(extra.as_doc());
+                Ok(reply)
+            }
+            Verdict::Reply(reply) => Ok(reply),
+            Verdict::Hangup => Ok(Document::new()),
+        }
+    }
+
+    fn carry_out(&mut self, call: &Call<'_>) -> Outcome {
+        let &Call { connection, name, database, body, .. } = call;
         match name {
-            "hello" | "isMaster" | "ismaster" => Ok(self.hello(&call)),
+            "hello" | "isMaster" | "ismaster" => Ok(self.hello(call)),
             "ping" | "endSessions" | "logout" => Ok(doc! { "ok": 1.0 }),
             "buildInfo" | "buildinfo" => Ok(
                 doc! { "version": "7.0.0", "versionArray": [7, 0, 0, 0], "maxBsonObjectSize": 16 << 20, "ok": 1.0 },
             ),
             "saslStart" => self.sasl_start(connection, body),
             "saslContinue" => self.sasl_continue(connection, body),
-            "insert" => self.insert(&call),
-            "find" => self.find(&call),
-            "getMore" => self.get_more(&call),
-            "killCursors" => self.kill_cursors(&call),
-            "update" => self.update(&call),
-            "delete" => self.delete(&call),
-            "findAndModify" | "findandmodify" => self.find_and_modify(&call),
-            "count" => self.count(&call),
-            "distinct" => self.distinct(&call),
-            "aggregate" => self.aggregate(&call),
-            "create" => self.create(&call),
-            "drop" => self.drop_collection(&call),
+            "insert" => self.insert(call),
+            "find" => self.find(call),
+            "getMore" => self.get_more(call),
+            "killCursors" => self.kill_cursors(call),
+            "update" => self.update(call),
+            "delete" => self.delete(call),
+            "findAndModify" | "findandmodify" => self.find_and_modify(call),
+            "count" => self.count(call),
+            "distinct" => self.distinct(call),
+            "aggregate" => self.aggregate(call),
+            "create" => self.create(call),
+            "drop" => self.drop_collection(call),
             "dropDatabase" => {
                 for (_, collection) in self.databases.remove(database).unwrap_or_default() {
                     self.forget(&collection);
@@ -273,10 +305,15 @@ impl MemoryServer {
                 let list: Vec<_> = names.map(|(name, _)| doc! { "name": name, "empty": false }).collect();
                 Ok(doc! { "databases": list, "ok": 1.0 })
             }
-            "listCollections" => self.list_collections(&call),
-            "createIndexes" => self.create_indexes(&call),
-            "listIndexes" => self.list_indexes(&call),
-            "dropIndexes" => self.drop_indexes(&call),
+            "listCollections" => self.list_collections(call),
+            "createIndexes" => self.create_indexes(call),
+            "listIndexes" => self.list_indexes(call),
+            "dropIndexes" => self.drop_indexes(call),
+            "renameCollection" => self.rename_collection(call),
+            "createUser" => self.create_user(call),
+            "dropUser" => self.drop_user(call),
+            "usersInfo" => self.users_info(call),
+            "configureFailPoint" => self.configure_fail_point(call),
             _ => Err(Failure::new(code::COMMAND_NOT_FOUND, format!("no such command: '{name}'"))),
         }
     }

@@ -1,7 +1,7 @@
 //! A node that lives in memory: a test double for clients, behind the feature `memory`.
 //!
-//! It takes a request and gives the replies, and knows nothing of connections; [`ServerConnection`](crate::ServerConnection)
-//! is the other half. It answers as a single real node does, error texts included:
+//! A [`Node`] takes a request and gives the replies, and knows nothing of connections; a [`Connection`] is one end of a byte
+//! stream with a node behind it. It answers as a single real node does, error texts included:
 //!
 //! - objects with dotted clocks, siblings, tombstones (for three seconds, as a real node), conditional puts, quorum checks;
 //! - secondary indexes (`_int`, `_bin`, `$key`, `$bucket`) with ranges, terms, pages and streams; bucket scans; listings;
@@ -25,6 +25,7 @@
 //! - Listings and index results come in order, which a real node promises to nobody.
 
 mod clock;
+mod connection;
 mod data;
 mod objects;
 mod props;
@@ -38,6 +39,7 @@ use bytes::{Bytes, BytesMut};
 use glowplug_core::limits::Range;
 use glowplug_core::{Rng, Seed};
 
+pub use self::connection::{Connection, Event, Handle};
 use self::data::DataState;
 use self::objects::Stored;
 use crate::error::ServerError;

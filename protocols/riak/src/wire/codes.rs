@@ -367,6 +367,45 @@ impl Request {
     }
 }
 
+impl Request {
+    /// True when the request changes nothing, so that it may be sent again whatever became of it.
+    pub fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::RpbPingReq(_)
+                | Self::RpbGetClientIdReq(_)
+                | Self::RpbGetServerInfoReq(_)
+                | Self::RpbGetReq(_)
+                | Self::RpbListBucketsReq(_)
+                | Self::RpbListKeysReq(_)
+                | Self::RpbGetBucketReq(_)
+                | Self::RpbGetBucketTypeReq(_)
+                | Self::RpbIndexReq(_)
+                | Self::RpbSearchQueryReq(_)
+                | Self::RpbGetBucketKeyPreflistReq(_)
+                | Self::RpbCSBucketReq(_)
+                | Self::RpbCounterGetReq(_)
+                | Self::RpbYokozunaIndexGetReq(_)
+                | Self::RpbYokozunaSchemaGetReq(_)
+                | Self::RpbCoverageReq(_)
+                | Self::DtFetchReq(_)
+                | Self::TsGetReq(_)
+                | Self::TsListKeysReq(_)
+                | Self::TsCoverageReq(_)
+                | Self::RpbReplGetClusterIdReq(_)
+                | Self::RpbAaeFoldMergeRootNValReq(_)
+                | Self::RpbAaeFoldMergeBranchNValReq(_)
+                | Self::RpbAaeFoldFetchClocksNValReq(_)
+                | Self::RpbAaeFoldMergeTreesRangeReq(_)
+                | Self::RpbAaeFoldFetchClocksRangeReq(_)
+                | Self::RpbAaeFoldFindKeysReq(_)
+                | Self::RpbAaeFoldObjectStatsReq(_)
+                | Self::RpbAaeFoldFindTombsReq(_)
+                | Self::RpbAaeFoldListBucketsReq(_)
+        )
+    }
+}
+
 impl Reply {
     /// True when this reply ends the stream it belongs to. A reply that belongs to none always does.
     pub fn is_last(&self) -> bool {

@@ -13,18 +13,18 @@ use glowplug_core::RequestProtocol;
 use super::state::{Over, Shared};
 use super::{Call, Calls, Config, Drive};
 use crate::drive::DriverError;
-use crate::{Runtime, Transport};
+use crate::{MaybeTls, Runtime, Transport};
 
 /// A handle to a connection that many callers share. Clones share the connection; it ends with the last of them.
-pub struct Connection<P: RequestProtocol, R: Runtime> {
-    pub(super) shared: Arc<Shared<P>>,
+pub struct Connection<P: RequestProtocol, R: Runtime, T: Transport = MaybeTls<<R as Runtime>::Stream>> {
+    pub(super) shared: Arc<Shared<P, T>>,
     pub(super) runtime: R,
     pub(super) call_timeout: Option<Duration>,
 }
 
-impl<P: RequestProtocol, R: Runtime> Connection<P, R> {
+impl<P: RequestProtocol, R: Runtime, T: Transport> Connection<P, R, T> {
     /// Puts `machine` on `transport`. The [`Drive`] is to be spawned: nothing moves without it.
-    pub fn new<T: Transport>(runtime: R, transport: T, machine: P, config: Config) -> (Self, Drive<P, T, R>) {
+    pub fn new(runtime: R, transport: T, machine: P, config: Config) -> (Self, Drive<P, T, R>) {
         let call_timeout = config.call_timeout;
         let shared = Arc::new(Shared::new(machine, config));
         let drive = Drive::new(shared.clone(), runtime.clone(), transport, BytesMut::new());
@@ -32,12 +32,12 @@ impl<P: RequestProtocol, R: Runtime> Connection<P, R> {
     }
 
     /// Asks for one answer.
-    pub fn call(&self, request: P::Request) -> Call<'_, P, R> {
+    pub fn call(&self, request: P::Request) -> Call<'_, P, R, T> {
         Call::new(self, request)
     }
 
     /// Asks for several answers, such as a pipeline's, and gives them all when the last is there.
-    pub fn call_many(&self, request: P::Request) -> Calls<'_, P, R> {
+    pub fn call_many(&self, request: P::Request) -> Calls<'_, P, R, T> {
         Calls::new(self, request)
     }
 
@@ -45,7 +45,7 @@ impl<P: RequestProtocol, R: Runtime> Connection<P, R> {
     /// in good order; the error, as often as asked, when it broke.
     ///
     /// There is one queue of events; of several callers, any one gets an event. Dropping the future loses nothing.
-    pub fn next_event(&self) -> NextEvent<'_, P, R> {
+    pub fn next_event(&self) -> NextEvent<'_, P, R, T> {
         NextEvent { connection: self }
     }
 
@@ -84,14 +84,14 @@ impl<P: RequestProtocol, R: Runtime> Connection<P, R> {
     }
 }
 
-impl<P: RequestProtocol, R: Runtime> Clone for Connection<P, R> {
+impl<P: RequestProtocol, R: Runtime, T: Transport> Clone for Connection<P, R, T> {
     fn clone(&self) -> Self {
         self.shared.lock().handles += 1;
         Self { shared: self.shared.clone(), runtime: self.runtime.clone(), call_timeout: self.call_timeout }
     }
 }
 
-impl<P: RequestProtocol, R: Runtime> Drop for Connection<P, R> {
+impl<P: RequestProtocol, R: Runtime, T: Transport> Drop for Connection<P, R, T> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.handles -= 1;
@@ -103,7 +103,7 @@ impl<P: RequestProtocol, R: Runtime> Drop for Connection<P, R> {
     }
 }
 
-impl<P: RequestProtocol, R: Runtime> fmt::Debug for Connection<P, R> {
+impl<P: RequestProtocol, R: Runtime, T: Transport> fmt::Debug for Connection<P, R, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("closed", &self.is_closed()).finish_non_exhaustive()
     }
@@ -111,24 +111,30 @@ impl<P: RequestProtocol, R: Runtime> fmt::Debug for Connection<P, R> {
 
 /// The future of [`Connection::next_event`].
 #[must_use = "nothing is taken until the future is polled"]
-pub struct NextEvent<'c, P: RequestProtocol, R: Runtime> {
-    connection: &'c Connection<P, R>,
+pub struct NextEvent<'c, P: RequestProtocol, R: Runtime, T: Transport = MaybeTls<<R as Runtime>::Stream>> {
+    connection: &'c Connection<P, R, T>,
 }
 
-impl<P: RequestProtocol, R: Runtime> Future for NextEvent<'_, P, R> {
+impl<P: RequestProtocol, R: Runtime, T: Transport> Future for NextEvent<'_, P, R, T> {
     type Output = Result<Option<P::Event>, Arc<DriverError<P::Error>>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.connection.shared.lock().poll_event(cx) {
-            Some(Ok(event)) => Poll::Ready(Ok(Some(event))),
-            Some(Err(Over(None))) => Poll::Ready(Ok(None)),
-            Some(Err(Over(Some(cause)))) => Poll::Ready(Err(cause)),
-            None => Poll::Pending,
+        let polled = self.connection.shared.lock().poll_event(cx);
+        match polled {
+            Ok(Ok(event)) => Poll::Ready(Ok(Some(event))),
+            Ok(Err(Over(None))) => Poll::Ready(Ok(None)),
+            Ok(Err(Over(Some(cause)))) => Poll::Ready(Err(cause)),
+            Err(task) => {
+                if let Some(task) = task {
+                    task.wake();
+                }
+                Poll::Pending
+            }
         }
     }
 }
 
-impl<P: RequestProtocol, R: Runtime> fmt::Debug for NextEvent<'_, P, R> {
+impl<P: RequestProtocol, R: Runtime, T: Transport> fmt::Debug for NextEvent<'_, P, R, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NextEvent").finish_non_exhaustive()
     }

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use glowplug_core::{Answer, Instant, Progress, RequestProtocol, SubmitError, Token};
+use glowplug_core::{Answer, Instant, Progress, RequestProtocol, SubmitError, Token, WriteInterest};
 
 use super::call::CallError;
-use crate::drive::DriverError;
+use crate::Transport;
+use crate::drive::{DriverError, Pump};
 
 /// How a shared connection behaves.
 #[derive(Clone, Debug)]
@@ -49,24 +50,39 @@ impl Config {
     }
 }
 
+/// How often the task looks in while lone callers drive. After two looks without a new call it takes over, so that pushes, the
+/// end of the stream and the machine's own deadlines are at most so much late on a connection that was busy a moment ago.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
 /// The lock and what it guards. Nothing under it does I/O or runs a caller's code, so it is never held for long, and a panic
 /// while it is held can only be a machine's.
-pub(super) struct Shared<P: RequestProtocol> {
-    state: Mutex<State<P>>,
+pub(super) struct Shared<P: RequestProtocol, T> {
+    state: Mutex<State<P, T>>,
 }
 
-impl<P: RequestProtocol> Shared<P> {
+impl<P: RequestProtocol, T: Transport> Shared<P, T> {
     pub(super) fn new(machine: P, config: Config) -> Self {
         Self { state: Mutex::new(State::new(machine, config)) }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State<P>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<P, T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The machine, everybody's slots, and who sleeps.
-pub(super) struct State<P: RequestProtocol> {
+/// What the task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    /// It runs or is about to, and has the pump or takes it.
+    Awake,
+    /// It sleeps until the transport or the nearest deadline wakes it.
+    Watching,
+    /// It sleeps, and lone callers drive. It looks in now and then, and is back when no call was led for a while.
+    Ticking,
+}
+
+/// The machine, everybody's slots, and who drives.
+pub(super) struct State<P: RequestProtocol, T> {
     pub(super) machine: P,
     pub(super) config: Config,
     slots: Vec<Slot<P>>,
@@ -82,8 +98,21 @@ pub(super) struct State<P: RequestProtocol> {
     /// Everybody who waits for an event or for the end.
     event_wakers: Vec<Waker>,
     task_waker: Option<Waker>,
-    /// True while the task waits for the transport: whoever gives it work has to wake it.
-    pub(super) asleep: bool,
+    /// Unless it is awake, whoever gives the task work has to wake it.
+    pub(super) task: Task,
+    /// The transport and both buffers, while neither the task nor a leader uses them.
+    pub(super) pump: Option<Box<Pump<T>>>,
+    /// What a leader's I/O or turn has met, and the task is to end the connection with.
+    pub(super) broken: Option<DriverError<P::Error>>,
+    /// The call that drives.
+    pub(super) leader: Option<SlotId>,
+    /// A call was led since the task last looked.
+    pub(super) led: bool,
+    /// Calls overlapped since the task last fell asleep.
+    overlapped: bool,
+    /// When the task last fell asleep after a time without overlapping calls: if that was a moment ago, calls come one by one, and the next
+    /// may lead.
+    lonely_since: Option<Instant>,
     /// `Connection` handles.
     pub(super) handles: usize,
     /// Set once the connection is over.
@@ -128,7 +157,7 @@ impl<T> Answers<T> {
 }
 
 /// A caller's hold on its slot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlotId {
     index: u32,
     generation: u32,
@@ -151,7 +180,15 @@ pub(super) enum Polled<P: RequestProtocol> {
     Failed(CallError<P::Error>),
 }
 
-impl<P: RequestProtocol> State<P> {
+/// What became of a call that was submitted.
+pub(super) enum Submitted<T> {
+    /// The task drives; the waker is to be woken without the lock.
+    Staged(Option<Waker>),
+    /// The call itself drives. Its request is in the pump's output.
+    Leads(Box<Pump<T>>, Option<Waker>),
+}
+
+impl<P: RequestProtocol, T: Transport> State<P, T> {
     fn new(machine: P, config: Config) -> Self {
         Self {
             machine,
@@ -165,7 +202,13 @@ impl<P: RequestProtocol> State<P> {
             events_lost: 0,
             event_wakers: Vec::new(),
             task_waker: None,
-            asleep: false,
+            task: Task::Awake,
+            pump: None,
+            leader: None,
+            led: false,
+            overlapped: false,
+            broken: None,
+            lonely_since: None,
             handles: 1,
             outcome: None,
         }
@@ -173,14 +216,14 @@ impl<P: RequestProtocol> State<P> {
 
     // ---- the callers' side ----
 
-    /// Takes a call in. The waker of a task that has to be told is returned, to be woken without the lock.
+    /// Takes a call in.
     pub(super) fn submit(
         &mut self,
         cx: &Context<'_>,
         now: Instant,
         timeout: Option<Duration>,
         request: P::Request,
-    ) -> Result<(SlotId, Option<Waker>), CallError<P::Error>> {
+    ) -> Result<(SlotId, Submitted<T>), CallError<P::Error>> {
         if let Some(Over(cause)) = &self.outcome {
             return Err(CallError::Closed { progress: Progress::NotSent, cause: cause.clone() });
         }
@@ -210,7 +253,112 @@ impl<P: RequestProtocol> State<P> {
         slot.deadline = deadline;
         slot.waker = Some(cx.waker().clone());
         self.live += 1;
-        Ok((id, self.wake_task()))
+        if self.live > 1 {
+            self.overlapped = true;
+            return Ok((id, Submitted::Staged(self.wake_task())));
+        }
+        Ok((id, self.lead(id, now, timeout)))
+    }
+
+    /// Lets a lone call drive, if nothing speaks against it.
+    fn lead(&mut self, id: SlotId, now: Instant, timeout: Option<Duration>) -> Submitted<T> {
+        let may = self.task == Task::Ticking || self.lonely_since.is_some_and(|since| now < since + TICK);
+        let may = may
+            && self.task != Task::Awake
+            && self.waiting.is_empty()
+            // Who listens for events wants them when they come, not when the task looks in.
+            && self.event_wakers.is_empty()
+            // The task looks in at deadlines, but they must not be nearer than its own looking in.
+            && timeout.is_none_or(|timeout| timeout > 2 * TICK);
+        let Some(mut pump) = self.pump.take_if(|pump| may && pump.is_at_rest()) else {
+            return Submitted::Staged(self.wake_task());
+        };
+        self.machine.poll_transmit(now, &mut pump.output);
+        self.leader = Some(id);
+        self.led = true;
+        // The task learns of the first lead in a row only: it must look in from now on.
+        let task = if self.task == Task::Watching { self.task_waker.clone() } else { None };
+        self.task = Task::Ticking;
+        Submitted::Leads(pump, task)
+    }
+
+    /// Takes the pump for another poll of the call that leads.
+    pub(super) fn pump_of(&mut self, id: SlotId) -> Option<Box<Pump<T>>> {
+        if self.leader == Some(id) { self.pump.take() } else { None }
+    }
+
+    /// A leader stops driving for now: it has to wait, or is done, or hands over. Returns what it finds in its slot, and the waker of a task
+    /// that has to go on.
+    pub(super) fn pause(
+        &mut self,
+        cx: &Context<'_>,
+        id: SlotId,
+        pump: Box<Pump<T>>,
+        hand_over: bool,
+    ) -> (Polled<P>, Option<Waker>) {
+        // It ends with the connection, which may have ended meanwhile.
+        if self.outcome.is_none() {
+            self.pump = Some(pump);
+        }
+        let leads = self.leader == Some(id) && !hand_over;
+        let polled = self.poll_call(cx, id);
+        let task = if leads { None } else { self.wake_task() };
+        if !matches!(polled, Polled::Pending) {
+            self.leader = None;
+        }
+        (polled, task)
+    }
+
+    /// A leader's turn, after it has read something. The pump comes back if it is to read on.
+    pub(super) fn led_turn(
+        &mut self,
+        cx: &Context<'_>,
+        now: Instant,
+        id: SlotId,
+        mut pump: Box<Pump<T>>,
+        wakers: &mut Vec<Waker>,
+    ) -> Result<(Polled<P>, Option<Waker>), Box<Pump<T>>> {
+        // Its own waker need not be woken: it looks itself.
+        let own = self.slots[id.index as usize].waker.take();
+        let polled = self.poll_machine(now, &mut pump, wakers, usize::MAX);
+        self.machine.poll_transmit(now, &mut pump.output);
+        let interest = self.machine.interest();
+        let regular = polled.is_ok()
+            && pump.output.is_empty()
+            && interest.read.wants()
+            && interest.write == WriteInterest::Open;
+        if let Err(error) = polled {
+            self.broken = Some(error);
+        }
+        let slot = &mut self.slots[id.index as usize];
+        if matches!(slot.phase, Phase::Pending) {
+            slot.waker = own;
+            if regular && self.leader == Some(id) {
+                return Err(pump);
+            }
+        }
+        Ok(self.pause(cx, id, pump, !regular))
+    }
+
+    /// Takes events out of the machine until it has none, or so many callers are to be woken.
+    pub(super) fn poll_machine(
+        &mut self,
+        now: Instant,
+        pump: &mut Pump<T>,
+        wakers: &mut Vec<Waker>,
+        max_wakers: usize,
+    ) -> Result<(), DriverError<P::Error>> {
+        while wakers.len() < max_wakers {
+            match self.machine.poll_event(now, &mut pump.input) {
+                Ok(Some(event)) => match P::into_answer(event) {
+                    Ok(answer) => self.deliver(answer, wakers),
+                    Err(event) => self.push_event(event, wakers),
+                },
+                Ok(None) => break,
+                Err(error) => return Err(DriverError::Protocol(error)),
+            }
+        }
+        Ok(())
     }
 
     /// Looks into a caller's slot, and frees it when the call is over.
@@ -241,7 +389,7 @@ impl<P: RequestProtocol> State<P> {
         }
     }
 
-    /// The caller went away. Returns the waker of a task that may have to end now.
+    /// The caller went away. Returns the waker of a task that has to go on, or may have to end now.
     pub(super) fn abandon(&mut self, id: SlotId) -> Option<Waker> {
         self.live -= 1;
         // The request's place stays, in the machine or in the queue for it. An answer finds a slot of another generation, and is
@@ -250,30 +398,36 @@ impl<P: RequestProtocol> State<P> {
             self.machine.cancel(id.token());
         }
         self.release(id.index);
-        if self.handles == 0 && self.live == 0 { self.wake_task() } else { None }
+        let led = self.leader == Some(id);
+        if led || (self.handles == 0 && self.live == 0) { self.wake_task() } else { None }
     }
 
-    /// The waker of a sleeping task, which is awake from now on.
+    /// Calls the task, which drives from now on; the waker if it sleeps.
     pub(super) fn wake_task(&mut self) -> Option<Waker> {
-        if !self.asleep {
+        self.leader = None;
+        if self.task == Task::Awake {
             return None;
         }
-        self.asleep = false;
+        self.task = Task::Awake;
         self.task_waker.clone()
     }
 
-    /// The next event nobody has taken, or, once the connection is over, why.
-    pub(super) fn poll_event(&mut self, cx: &Context<'_>) -> Option<Result<P::Event, Over<P::Error>>> {
+    /// The next event nobody has taken, or, once the connection is over, why. While nothing is there the caller waits for it, and
+    /// so the task drives: its waker, if it has to be woken.
+    pub(super) fn poll_event(
+        &mut self,
+        cx: &Context<'_>,
+    ) -> Result<Result<P::Event, Over<P::Error>>, Option<Waker>> {
         if let Some(event) = self.events.pop_front() {
-            return Some(Ok(event));
+            return Ok(Ok(event));
         }
         if let Some(Over(cause)) = &self.outcome {
-            return Some(Err(Over(cause.clone())));
+            return Ok(Err(Over(cause.clone())));
         }
         if !self.event_wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
             self.event_wakers.push(cx.waker().clone());
         }
-        None
+        Err(if self.task == Task::Ticking { self.wake_task() } else { None })
     }
 
     pub(super) fn take_events_lost(&mut self) -> u64 {
@@ -290,6 +444,13 @@ impl<P: RequestProtocol> State<P> {
         if !self.task_waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.task_waker = Some(cx.waker().clone());
         }
+    }
+
+    /// The task goes to sleep at the transport, and leaves the pump to a caller who is alone.
+    pub(super) fn watch(&mut self, now: Instant, pump: Box<Pump<T>>) {
+        self.lonely_since = (!std::mem::take(&mut self.overlapped)).then_some(now);
+        self.task = Task::Watching;
+        self.pump = Some(pump);
     }
 
     /// Nobody is left to answer.
@@ -405,6 +566,8 @@ impl<P: RequestProtocol> State<P> {
         }
         self.waiting.clear();
         self.outcome = Some(Over(cause));
+        self.leader = None;
+        self.pump = None;
         wakers.append(&mut self.event_wakers);
     }
 

@@ -30,6 +30,14 @@ pub fn from_doc<'de, T: Deserialize<'de>>(doc: Doc<'de>) -> Result<T, DeError> {
     T::deserialize(ValueDeserializer { kind: ElementType::Document, bytes, depth: DEFAULT_MAX_DEPTH })
 }
 
+/// Deserialises the value of a document's first element, whatever its key.
+pub(in crate::bson) fn from_value<T: de::DeserializeOwned>(doc: Doc<'_>) -> Result<T, DeError> {
+    match doc.raw_iter().next_element()? {
+        Some(element) => T::deserialize(ValueDeserializer::of(&element, DEFAULT_MAX_DEPTH)),
+        None => Err(DeError::custom("there is no value")),
+    }
+}
+
 /// One value, not yet decoded.
 #[derive(Clone, Copy)]
 struct ValueDeserializer<'de> {

@@ -9,6 +9,7 @@ mod types;
 
 use core::fmt;
 
+pub(super) use de::from_value;
 pub use de::{from_doc, from_slice};
 pub use ser::{to_document, write_document};
 

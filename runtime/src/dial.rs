@@ -1,0 +1,319 @@
+//! Connecting by name: resolve, race the addresses, start TLS, within one deadline.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use glowplug_core::{Connect, ConnectConfig, ConnectStep};
+
+use crate::drive::Deadline;
+use crate::time::within;
+use crate::{BoxFuture, Endpoint, MaybeTls, Runtime};
+
+/// Turns names into addresses: the choice of a client's builder. Without one, the runtime's own resolver is asked, which is the
+/// system's.
+pub trait Resolve: Send + Sync {
+    /// The addresses of `host`, best first, each with `port`.
+    ///
+    /// `host` may be a literal address. Dropping the future gives the question up.
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>>;
+}
+
+impl<T: Resolve + ?Sized> Resolve for Arc<T> {
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>> {
+        (**self).resolve(host, port)
+    }
+}
+
+/// Connects to names, addresses and paths. Cheap to clone.
+///
+/// The addresses of a name are raced as RFC 8305 has it (Happy Eyeballs): families alternate, an address that does not answer gets company
+/// after 250 ms, one that fails is followed at once.
+#[derive(Clone)]
+pub struct Dialer<R: Runtime> {
+    runtime: R,
+    resolver: Option<Arc<dyn Resolve>>,
+    race: ConnectConfig,
+    timeout: Option<Duration>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::ClientConfig>,
+}
+
+/// What a dialer was doing when its time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DialPhase {
+    /// It resolved the name.
+    Resolve,
+    /// It waited for a peer to accept.
+    Connect,
+    /// It agreed on TLS.
+    Tls,
+}
+
+impl fmt::Display for DialPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolving the name",
+            Self::Connect => "connecting",
+            Self::Tls => "agreeing on tls",
+        })
+    }
+}
+
+/// Why there is no connection. Nothing of the application was sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The name could not be resolved.
+    Resolve(io::Error),
+    /// No address could be connected to; the error is that of the attempt which failed last.
+    Connect(io::Error),
+    /// The TLS handshake failed.
+    Tls(io::Error),
+    /// The time was up.
+    TimedOut(DialPhase),
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve(_) => f.write_str("the host name could not be resolved"),
+            Self::Connect(_) => f.write_str("no address could be connected to"),
+            Self::Tls(_) => f.write_str("the tls handshake failed"),
+            Self::TimedOut(phase) => write!(f, "the time to connect was up while {phase}"),
+        }
+    }
+}
+
+impl std::error::Error for DialError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Resolve(error) | Self::Connect(error) | Self::Tls(error) => Some(error),
+            Self::TimedOut(_) => None,
+        }
+    }
+}
+
+impl From<DialError> for io::Error {
+    fn from(error: DialError) -> Self {
+        let kind = match &error {
+            DialError::Resolve(inner) | DialError::Connect(inner) | DialError::Tls(inner) => inner.kind(),
+            DialError::TimedOut(_) => io::ErrorKind::TimedOut,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl<R: Runtime> Dialer<R> {
+    /// A dialer with the runtime's resolver and 10 s for everything.
+    pub fn new(runtime: R) -> Self {
+        Self {
+            runtime,
+            resolver: None,
+            race: ConnectConfig::default(),
+            timeout: Some(Duration::from_secs(10)),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Sets how long connecting may take: the name, the socket and TLS together. Default 10 s; `None` waits for ever.
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets who resolves names. The default is the runtime's own resolver.
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Sets how addresses are raced.
+    pub fn race(mut self, config: ConnectConfig) -> Self {
+        self.race = config;
+        self
+    }
+
+    /// Sets how TLS is spoken. The default verifies servers by the operating system's roots.
+    #[cfg(feature = "tls")]
+    pub fn tls_config(mut self, config: crate::tls::ClientConfig) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// The runtime connections are made on.
+    pub fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    /// Connects to `host`, a name or a literal address (IPv6 with or without brackets), over TCP.
+    ///
+    /// Dropping the future closes what was begun.
+    pub async fn tcp(&self, host: &str, port: u16) -> Result<MaybeTls<R::Stream>, DialError> {
+        let mut phase = DialPhase::Resolve;
+        let dialling = async {
+            let stream = self.connect(host, port, &mut phase).await?;
+            Ok(MaybeTls::Plain(stream))
+        };
+        self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
+    }
+
+    /// Connects to `host` over TCP and starts TLS, for which the server has to show a certificate for `host`. Without the feature `tls` it
+    /// fails with [`DialError::Tls`] before anything is sent.
+    ///
+    /// Dropping the future closes what was begun.
+    pub async fn tls(&self, host: &str, port: u16) -> Result<MaybeTls<R::Stream>, DialError> {
+        let mut phase = DialPhase::Resolve;
+        let dialling = self.tls_in_phases(host, port, &mut phase);
+        self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
+    }
+
+    /// Connects to a Unix stream socket.
+    ///
+    /// Dropping the future closes what was begun.
+    pub async fn unix(&self, path: impl AsRef<Path>) -> Result<MaybeTls<R::Stream>, DialError> {
+        self.endpoint(&Endpoint::Unix(path.as_ref().to_owned())).await
+    }
+
+    /// Connects to one address or path.
+    ///
+    /// Dropping the future closes what was begun.
+    pub async fn endpoint(&self, to: &Endpoint) -> Result<MaybeTls<R::Stream>, DialError> {
+        match self.in_time(self.runtime.connect(to)).await {
+            Ok(connected) => connected.map(MaybeTls::Plain).map_err(DialError::Connect),
+            Err(timed_out) => Err(timed_out),
+        }
+    }
+
+    async fn in_time<F: Future>(&self, dialling: F) -> Result<F::Output, DialError> {
+        within(&self.runtime, self.timeout, dialling)
+            .await
+            .map_err(|_| DialError::TimedOut(DialPhase::Connect))
+    }
+
+    #[cfg(feature = "tls")]
+    async fn tls_in_phases(
+        &self,
+        host: &str,
+        port: u16,
+        phase: &mut DialPhase,
+    ) -> Result<MaybeTls<R::Stream>, DialError> {
+        let config = match &self.tls {
+            Some(config) => config.clone(),
+            None => crate::tls::ClientConfig::platform()
+                .map_err(|error| DialError::Tls(io::Error::other(error)))?,
+        };
+        let stream = self.connect(host, port, phase).await?;
+        *phase = DialPhase::Tls;
+        let mut stream =
+            crate::tls::Tls::client(stream, &config, without_brackets(host)).map_err(DialError::Tls)?;
+        stream.handshake().await.map_err(DialError::Tls)?;
+        Ok(MaybeTls::Tls(Box::new(stream)))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_async, reason = "the same signature as with TLS")]
+    async fn tls_in_phases(
+        &self,
+        _host: &str,
+        _port: u16,
+        phase: &mut DialPhase,
+    ) -> Result<MaybeTls<R::Stream>, DialError> {
+        *phase = DialPhase::Tls;
+        let error = io::Error::new(io::ErrorKind::Unsupported, "built without the feature `tls`");
+        Err(DialError::Tls(error))
+    }
+
+    async fn connect(&self, host: &str, port: u16, phase: &mut DialPhase) -> Result<R::Stream, DialError> {
+        let host = without_brackets(host);
+        let addresses = match (&self.resolver, host.parse()) {
+            (_, Ok(literal)) => vec![SocketAddr::new(literal, port)],
+            (Some(resolver), _) => resolver.resolve(host, port).await.map_err(DialError::Resolve)?,
+            (None, _) => self.runtime.resolve(host, port).await.map_err(DialError::Resolve)?,
+        };
+        *phase = DialPhase::Connect;
+        let mut race = Race {
+            connect: Connect::new(self.race.clone()),
+            attempts: Vec::new(),
+            deadline: Deadline::new(self.runtime.timer()),
+            last_error: None,
+            runtime: self.runtime.clone(),
+        };
+        race.connect.add(self.runtime.now(), addresses);
+        race.connect.resolved();
+        poll_fn(|cx| race.poll(cx)).await.map_err(DialError::Connect)
+    }
+}
+
+/// URLs write IPv6 literals in brackets, resolvers and certificates do not.
+fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// The attempts that are under way.
+struct Race<R: Runtime> {
+    connect: Connect,
+    attempts: Vec<R::Connecting>,
+    deadline: Deadline<R::Timer>,
+    last_error: Option<io::Error>,
+    runtime: R,
+}
+
+impl<R: Runtime> Race<R> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<R::Stream>> {
+        loop {
+            let now = self.runtime.now();
+            loop {
+                match self.connect.poll(now) {
+                    ConnectStep::Dial(address) => {
+                        self.attempts.push(self.runtime.connect(&Endpoint::Tcp(address)));
+                    }
+                    ConnectStep::Wait => break,
+                    ConnectStep::Exhausted => {
+                        let error = self.last_error.take().unwrap_or_else(|| {
+                            io::Error::new(io::ErrorKind::NotFound, "the name has no address")
+                        });
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+            let before = self.attempts.len();
+            let mut index = 0;
+            while let Some(attempt) = self.attempts.get_mut(index) {
+                match Future::poll(Pin::new(attempt), cx) {
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Err(error)) => {
+                        drop(self.attempts.swap_remove(index));
+                        self.connect.failed();
+                        self.last_error = Some(error);
+                    }
+                    Poll::Pending => index += 1,
+                }
+            }
+            if self.attempts.len() < before {
+                continue;
+            }
+            self.deadline.set(self.connect.poll_timeout());
+            if self.deadline.poll(cx, now).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Dialer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer")
+            .field("timeout", &self.timeout)
+            .field("race", &self.race)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,432 @@
+//! What the clones of a client share: the pool, the sessions, and what is known of the server.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use glowplug_core::{Instant, Rng};
+use glowplug_mongodb::auth::ScramKeys;
+use glowplug_mongodb::bson::{ObjectId, ObjectIds};
+use glowplug_mongodb::pool::{CheckOut, Generation, Pool, Waiter};
+use glowplug_mongodb::{
+    Command, Config, Host, ReadConcern, ReadPreference, Selection, ServerInfo, ServerSession, SessionPool,
+    Topology, WriteConcern, uri,
+};
+
+use super::connection::Connection;
+use super::{ConnectError, Error, Stream};
+use crate::Runtime;
+use crate::dial::Dialer;
+use crate::time::within;
+
+/// Cursors to kill that wait for a connection; of more the oldest are left to the server, which forgets them after ten minutes.
+const MAX_KILLS: usize = 1024;
+
+/// What does not change once a client is made.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) timeout: Option<Duration>,
+    pub(super) wait_queue_timeout: Option<Duration>,
+    pub(super) drain_timeout: Duration,
+    pub(super) tls: bool,
+    pub(super) retry_reads: bool,
+    pub(super) retry_writes: bool,
+    pub(super) read_concern: Option<ReadConcern>,
+    pub(super) write_concern: Option<WriteConcern>,
+    pub(super) read_preference: ReadPreference,
+    pub(super) default_database: Option<String>,
+}
+
+pub(super) struct Shared<R: Runtime> {
+    pub(super) runtime: R,
+    pub(super) settings: Settings,
+    dialer: Dialer<R>,
+    config: Config,
+    state: Mutex<State<R>>,
+}
+
+/// What lies under the lock. Nothing under it does I/O.
+pub(super) struct State<R: Runtime> {
+    pub(super) pool: Pool<Connection<R>>,
+    /// Connections in which something of earlier callers is left. For the pool they are in use.
+    pub(super) dirty: Vec<Connection<R>>,
+    /// Cursors to kill.
+    pub(super) kills: VecDeque<Command>,
+    pub(super) sessions: SessionPool,
+    pub(super) info: Option<Arc<ServerInfo>>,
+    /// The last client handle is gone.
+    pub(super) deserted: bool,
+    pub(super) janitor: Option<Waker>,
+    /// The janitor's task is gone, with its executor or because all was done.
+    pub(super) janitor_gone: bool,
+    topology: Topology,
+    scram_keys: Option<ScramKeys>,
+    ids: ObjectIds,
+    rng: Rng,
+    wakers: BTreeMap<Waiter, Waker>,
+}
+
+impl<R: Runtime> Shared<R> {
+    pub(super) fn new(
+        dialer: Dialer<R>,
+        settings: Settings,
+        config: Config,
+        topology: Topology,
+        pool: glowplug_mongodb::pool::PoolConfig,
+    ) -> Self {
+        let runtime = dialer.runtime().clone();
+        let mut rng = runtime.seed().rng();
+        let state = State {
+            pool: Pool::new(pool),
+            dirty: Vec::new(),
+            kills: VecDeque::new(),
+            sessions: SessionPool::default(),
+            info: None,
+            deserted: false,
+            janitor: None,
+            janitor_gone: false,
+            topology,
+            scram_keys: None,
+            ids: ObjectIds::new(&rng.seed()),
+            rng,
+            wakers: BTreeMap::new(),
+        };
+        Self { runtime, settings, dialer, config, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state. Who was served by it is woken, and what perished is closed, without the lock.
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut State<R>) -> T) -> T {
+        let mut state = self.lock();
+        let output = change(&mut state);
+        let woken = state.pool.take_woken();
+        let wakers: Vec<Waker> = woken.iter().filter_map(|waiter| state.wakers.remove(waiter)).collect();
+        let perished = state.pool.take_perished();
+        drop(state);
+        drop(perished);
+        wakers.into_iter().for_each(Waker::wake);
+        output
+    }
+
+    fn wake_janitor(&self) {
+        let janitor = self.lock().janitor.clone();
+        if let Some(janitor) = janitor {
+            janitor.wake();
+        }
+    }
+
+    /// A connection for one operation, by `until`.
+    ///
+    /// Dropping the future gives up the place in the queue, or the connection that was about to be made.
+    pub(super) async fn check_out(self: &Arc<Self>, until: Option<Instant>) -> Result<Lease<R>, Error> {
+        loop {
+            let now = self.runtime.now();
+            let mut found = self.with(|state| state.pool.check_out(now));
+            if let CheckOut::Wait(waiter) = found {
+                let waiting = Waiting { shared: self, waiter: Some(waiter) };
+                let time = until.map(|until| until.saturating_duration_since(now));
+                let time = time.into_iter().chain(self.settings.wait_queue_timeout).min();
+                found = within(&self.runtime, time, waiting).await.map_err(|_| self.pool_timed_out())?;
+            }
+            match found {
+                CheckOut::Connection(connection, _) => {
+                    let mut lease = Lease { shared: self.clone(), connection: Some(connection) };
+                    if lease.is_alive() {
+                        return Ok(lease);
+                    }
+                }
+                CheckOut::Connect(generation) => {
+                    let permit = Permit { shared: self, used: false };
+                    return self.connect(generation, permit, until).await.map_err(Error::Connect);
+                }
+                CheckOut::Wait(_) => {}
+                CheckOut::Overloaded => return Err(Error::Overloaded),
+                CheckOut::Closed => return Err(Error::Closed),
+            }
+        }
+    }
+
+    fn pool_timed_out(&self) -> Error {
+        let size = self.with(|state| state.pool.size());
+        Error::PoolTimedOut { size }
+    }
+
+    /// The first connection, which says whether there will be others.
+    pub(super) async fn first(self: &Arc<Self>) -> Result<(), ConnectError> {
+        match self.check_out(None).await {
+            Err(Error::Connect(error)) => Err(error),
+            // A pool that was just made is neither closed nor full.
+            _ => Ok(()),
+        }
+    }
+
+    /// Connections up to the minimum, one after the other.
+    pub(super) async fn fill(self: &Arc<Self>) -> Result<(), ConnectError> {
+        while let Some(generation) = self.with(|state| state.pool.begin_connect()) {
+            let permit = Permit { shared: self, used: false };
+            drop(self.connect(generation, permit, None).await?);
+        }
+        Ok(())
+    }
+
+    async fn connect(
+        self: &Arc<Self>,
+        generation: Generation,
+        permit: Permit<'_, R>,
+        until: Option<Instant>,
+    ) -> Result<Lease<R>, ConnectError> {
+        let time = until.map(|until| until.saturating_duration_since(self.runtime.now()));
+        let (host, config) = self.with(|state| {
+            let mut config = self.config.clone();
+            config.scram_keys = state.scram_keys.clone();
+            (state.topology.select(Selection::Write).clone(), config)
+        });
+        let connecting = self.connect_to(&host, config, generation);
+        let connected = within(&self.runtime, time, connecting).await.unwrap_or(Err(ConnectError::TimedOut));
+        let connection = match connected {
+            Ok(connection) => connection,
+            Err(error) => {
+                let closed = self.with(|state| {
+                    state.topology.handle_failure(&host);
+                    state.pool.clear(generation)
+                });
+                drop(closed);
+                return Err(error);
+            }
+        };
+        let agreed = self.with(|state| {
+            state.scram_keys = connection.scram_keys().cloned();
+            state.info = Some(connection.info().clone());
+            state.topology.handle_hello(&host, connection.info())
+        });
+        agreed.map_err(ConnectError::Topology)?;
+        permit.connected();
+        Ok(Lease { shared: self.clone(), connection: Some(connection) })
+    }
+
+    async fn connect_to(
+        &self,
+        host: &Host,
+        config: Config,
+        generation: Generation,
+    ) -> Result<Connection<R>, ConnectError> {
+        let stream: Stream<R> = match host {
+            Host::Unix(path) => self.dialer.endpoint(&super::unix(path)).await,
+            Host::Tcp { host, port } => {
+                let port = port.unwrap_or(uri::DEFAULT_PORT);
+                if self.settings.tls {
+                    self.dialer.tls(host, port).await
+                } else {
+                    self.dialer.tcp(host, port).await
+                }
+            }
+        }
+        .map_err(ConnectError::Dial)?;
+        Connection::shake_hands(self.runtime.clone(), stream, config, generation)
+            .await
+            .map_err(ConnectError::Handshake)
+    }
+
+    /// Takes a connection back. What is left in it is the janitor's to clear away.
+    fn put_back(&self, connection: Connection<R>) {
+        if connection.is_over() {
+            drop(connection);
+            self.with(|state| state.pool.discard());
+            return;
+        }
+        let now = self.runtime.now();
+        let mut connection = Some(connection);
+        let dirty = self.with(|state| {
+            let clean = connection.as_ref().is_some_and(Connection::is_clean);
+            let work = !clean || !state.kills.is_empty();
+            if work && !state.janitor_gone {
+                state.dirty.extend(connection.take());
+                return true;
+            }
+            if let Some(own) = connection.take() {
+                let generation = own.generation;
+                // Without a janitor, what is not clean is closed.
+                connection = if clean {
+                    state.pool.check_in(now, own, generation)
+                } else {
+                    state.pool.discard();
+                    Some(own)
+                };
+            }
+            false
+        });
+        if dirty {
+            self.wake_janitor();
+        }
+        // What came back is of an older generation; closed without the lock.
+        drop(connection);
+    }
+
+    /// The server is gone, or as good as: the connections that it knows from before are not used again.
+    pub(super) fn clear(&self, generation: Generation) {
+        let closed = self.with(|state| state.pool.clear(generation));
+        drop(closed);
+    }
+
+    /// Kills a cursor in the background.
+    pub(super) fn kill_cursor(&self, kill: Command) {
+        self.with(|state| {
+            if state.kills.len() >= MAX_KILLS {
+                state.kills.pop_front();
+            }
+            state.kills.push_back(kill);
+        });
+        self.wake_janitor();
+    }
+
+    /// The last handle is gone.
+    pub(super) fn desert(&self) {
+        let closed = self.with(|state| {
+            state.deserted = true;
+            if state.janitor_gone { state.pool.close() } else { Vec::new() }
+        });
+        drop(closed);
+        self.wake_janitor();
+    }
+
+    /// What the server said of itself last.
+    pub(super) fn info(&self) -> Option<Arc<ServerInfo>> {
+        self.lock().info.clone()
+    }
+
+    /// A session, when the server has them.
+    pub(super) fn take_session(&self) -> Option<ServerSession> {
+        let now = self.runtime.now();
+        let mut state = self.lock();
+        let State { sessions, rng, info, .. } = &mut *state;
+        Some(sessions.take(now, session_timeout(info.as_deref())?, rng))
+    }
+
+    pub(super) fn give_session(&self, session: ServerSession) {
+        let now = self.runtime.now();
+        let mut state = self.lock();
+        let State { sessions, info, .. } = &mut *state;
+        if let Some(timeout) = session_timeout(info.as_deref()) {
+            sessions.give(now, timeout, session);
+        }
+    }
+
+    /// An id for a document that has none.
+    pub(super) fn object_id(&self) -> ObjectId {
+        let since = self.runtime.wall_clock().duration_since(std::time::UNIX_EPOCH);
+        let seconds = since.map_or(0, |since| since.as_secs() as u32);
+        self.lock().ids.next_id(seconds)
+    }
+}
+
+fn session_timeout(info: Option<&ServerInfo>) -> Option<Duration> {
+    let minutes = u64::try_from(info?.session_timeout_minutes?).ok()?;
+    Some(Duration::from_secs(minutes.saturating_mul(60)))
+}
+
+impl<R: Runtime> fmt::Debug for Shared<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Shared")
+            .field("connections", &state.pool.size())
+            .field("idle", &state.pool.idle())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to make one connection.
+struct Permit<'s, R: Runtime> {
+    shared: &'s Shared<R>,
+    used: bool,
+}
+
+impl<R: Runtime> Permit<'_, R> {
+    fn connected(mut self) {
+        self.used = true;
+        self.shared.with(|state| state.pool.connected());
+    }
+}
+
+impl<R: Runtime> Drop for Permit<'_, R> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.shared.with(|state| state.pool.connect_failed());
+        }
+    }
+}
+
+/// A place in the queue for a connection.
+struct Waiting<'s, R: Runtime> {
+    shared: &'s Shared<R>,
+    waiter: Option<Waiter>,
+}
+
+impl<R: Runtime> Future for Waiting<'_, R> {
+    type Output = CheckOut<Connection<R>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(waiter) = self.waiter else { return Poll::Ready(CheckOut::Closed) };
+        let served = self.shared.with(|state| {
+            let served = state.pool.poll_waiter(waiter);
+            if served.is_none() {
+                state.wakers.insert(waiter, cx.waker().clone());
+            }
+            served
+        });
+        match served {
+            Some(served) => {
+                self.waiter = None;
+                Poll::Ready(served)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<R: Runtime> Drop for Waiting<'_, R> {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter {
+            let now = self.shared.runtime.now();
+            self.shared.with(|state| {
+                state.wakers.remove(&waiter);
+                state.pool.leave(now, waiter);
+            });
+        }
+    }
+}
+
+/// A connection that goes back to the pool when it is dropped, whatever is under way on it.
+pub(super) struct Lease<R: Runtime> {
+    shared: Arc<Shared<R>>,
+    connection: Option<Connection<R>>,
+}
+
+impl<R: Runtime> Deref for Lease<R> {
+    type Target = Connection<R>;
+
+    fn deref(&self) -> &Connection<R> {
+        self.connection.as_ref().expect("a lease has its connection until it is dropped")
+    }
+}
+
+impl<R: Runtime> DerefMut for Lease<R> {
+    fn deref_mut(&mut self) -> &mut Connection<R> {
+        self.connection.as_mut().expect("a lease has its connection until it is dropped")
+    }
+}
+
+impl<R: Runtime> Drop for Lease<R> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.shared.put_back(connection);
+        }
+    }
+}
