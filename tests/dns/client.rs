@@ -80,14 +80,14 @@ async fn more_queries_than_may_run<R: Plug>(runtime: R) {
 
 async fn a_connection_that_the_server_closes_is_made_anew<R: Plug>(runtime: R) {
     let mut config = ServerConfig::default();
-    config.connection.idle_timeout = Duration::from_millis(1);
+    config.connection.idle_timeout = Duration::from_millis(30);
     with_server(&runtime, config, Answers::zones(), async |at| {
         let client = Client::builder(runtime.clone(), at).tcp_only(true).build();
         for n in 0..20 {
             // Sometimes before, sometimes after, sometimes while the server closes.
             let name = format!("n{n}.many.example.test");
             client.ask(&name, RecordType::A).expect("a name").await.expect("a reply");
-            glowplug::runtime::time::sleep(&runtime, Duration::from_micros(150 * n)).await;
+            glowplug::runtime::time::sleep(&runtime, Duration::from_millis(3 * n)).await;
         }
     })
     .await;

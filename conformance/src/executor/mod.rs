@@ -19,6 +19,8 @@
 
 mod cancelling;
 mod datagrams;
+#[cfg(feature = "dns")]
+pub mod dns;
 mod io;
 mod machines;
 #[cfg(any(feature = "sim", feature = "smol", feature = "tokio"))]

@@ -154,18 +154,24 @@ impl Registry {
         registry.datagram("udp-tracker", subjects::udp::tracker);
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(all(feature = "dns", feature = "tokio"))]
+        registry.dns::<executor::Tokio>();
         #[cfg(feature = "tokio")]
         registry.services::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(all(feature = "dns", feature = "smol"))]
+        registry.dns::<executor::Smol>();
         #[cfg(feature = "smol")]
         registry.services::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
+        #[cfg(all(feature = "dns", feature = "sim"))]
+        registry.dns::<executor::Sim>();
         #[cfg(feature = "sim")]
         registry.services::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
@@ -213,6 +219,17 @@ impl Registry {
             + Spawn<executor::services::Restarted<E::Runtime>>,
     {
         for (suite, case) in executor::services::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the resolver, the client and the server of DNS to that column.
+    #[cfg(feature = "dns")]
+    pub fn dns<E: Executor>(&mut self)
+    where
+        E::Runtime: executor::dns::Plug,
+    {
+        for (suite, case) in executor::dns::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
