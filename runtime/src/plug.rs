@@ -137,6 +137,23 @@ macro_rules! plug {
 
         /// UDP conversations on this runtime.
         #[cfg(feature = "udp")]
-        pub mod udp {}
+        pub mod udp {
+            pub use $crate::udp::{
+                Child, Closed, Config, ConnectError, Conversation, SendError, connect, conversation, serve,
+            };
+
+            /// A socket of conversations on this runtime.
+            pub type Listener = $crate::udp::Listener<$runtime>;
+            /// How such a socket behaves.
+            pub type Builder = $crate::udp::Builder<$runtime>;
+
+            /// Reliable conversations on this runtime.
+            pub mod reliable {
+                pub use $crate::udp::reliable::{ChannelConfig, Child, Conversation, Order, current};
+
+                /// A socket of reliable conversations on this runtime.
+                pub type Listener = $crate::udp::reliable::Listener<$runtime>;
+            }
+        }
     };
 }

@@ -75,7 +75,7 @@ pub struct Accepted<S> {
 /// Stops a server, or whatever else listens to its [`Stopping`], from elsewhere. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Stopper {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Resolves once the server wants to stop: finish what was begun, then return. Each clone waits for itself.
@@ -86,8 +86,9 @@ pub struct Stopping {
     cancel: bool,
 }
 
+/// What a server, its connections and whoever stops it share.
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     state: Mutex<State>,
     /// The time to drain is over. Beside the lock, because every poll of every connection looks.
     cancelled: AtomicBool,
@@ -174,7 +175,7 @@ impl fmt::Debug for Stopper {
 }
 
 impl Stopping {
-    fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let id = shared.new_id();
         Self { shared, id, cancel: false }
     }
@@ -294,11 +295,16 @@ impl<R: Runtime> Server<R> {
             }
         }
         drop(listener);
-        if within(&runtime, Some(config.drain_timeout), all_gone(&shared)).await.is_err() {
-            shared.cancelled.store(true, Ordering::Release);
-            shared.announce(|_| {});
-            all_gone(&shared).await;
-        }
+        drain(&runtime, &shared, config.drain_timeout).await;
+    }
+}
+
+/// Waits until no connection is left, and cancels those that are left when the time is up.
+pub(crate) async fn drain<R: Runtime>(runtime: &R, shared: &Arc<Shared>, timeout: Duration) {
+    if within(runtime, Some(timeout), all_gone(shared)).await.is_err() {
+        shared.cancelled.store(true, Ordering::Release);
+        shared.announce(|_| {});
+        all_gone(shared).await;
     }
 }
 
@@ -359,7 +365,7 @@ pub struct Guarded<F> {
 }
 
 impl<F> Guarded<F> {
-    fn new(shared: Arc<Shared>, future: F, span: Span) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, future: F, span: Span) -> Self {
         shared.lock().connections += 1;
         let id = shared.new_id();
         Self { future: Some(Box::pin(future)), shared, id, registered: None, span }

@@ -62,6 +62,12 @@ impl Span {
         span!(INFO, "connection", peer = peer)
     }
 
+    /// A conversation over datagrams.
+    #[cfg(feature = "udp")]
+    pub(crate) fn conversation(peer: std::net::SocketAddr) -> Self {
+        span!(INFO, "conversation", peer = peer)
+    }
+
     /// A connection of ours that many callers share, as its task sees it.
     pub(crate) fn shared() -> Self {
         span!(INFO, "connection",)

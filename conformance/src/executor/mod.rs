@@ -31,6 +31,8 @@ pub mod services;
 mod streams;
 mod tasks;
 mod timers;
+#[cfg(feature = "udp")]
+pub mod udp;
 
 use std::fmt::Write as _;
 use std::future::Future;

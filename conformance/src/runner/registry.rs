@@ -160,6 +160,8 @@ impl Registry {
         registry.services::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
+        #[cfg(all(feature = "udp", feature = "tokio"))]
+        registry.udp::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
         #[cfg(all(feature = "dns", feature = "smol"))]
@@ -168,6 +170,8 @@ impl Registry {
         registry.services::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
+        #[cfg(all(feature = "udp", feature = "smol"))]
+        registry.udp::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
         #[cfg(all(feature = "dns", feature = "sim"))]
@@ -176,6 +180,8 @@ impl Registry {
         registry.services::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
+        #[cfg(all(feature = "udp", feature = "sim"))]
+        registry.udp::<executor::Sim>();
         registry
     }
 
@@ -241,6 +247,14 @@ impl Registry {
         E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
     {
         for (suite, case) in executor::redis::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of UDP conversations to that column.
+    #[cfg(feature = "udp")]
+    pub fn udp<E: Executor<Runtime: executor::udp::Conversing>>(&mut self) {
+        for (suite, case) in executor::udp::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

@@ -212,6 +212,11 @@ impl Tracker {
         self.config.max_segments = crate::MAX_SEGMENTS.clamp(max);
     }
 
+    /// Changes [`Config::accept`]: from now on, for new peers. A server that drains accepts nobody.
+    pub fn set_accept(&mut self, accept: crate::Accept) {
+        self.config.accept = accept;
+    }
+
     /// Makes `key` an id of the conversation, beside those it has: ids that we gave the peer, before it uses them.
     pub fn bind(&mut self, conversation: ConversationId, key: ConversationKey) -> Result<(), BindError> {
         let slot = self.live_slot(conversation).ok_or(BindError::Closed)?;

@@ -144,6 +144,15 @@ pub enum SendError {
     TooLong(Bytes),
 }
 
+impl SendError {
+    /// The message.
+    pub fn into_payload(self) -> Bytes {
+        match self {
+            Self::Full(message) | Self::Closed(message) | Self::TooLong(message) => message,
+        }
+    }
+}
+
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -220,13 +229,38 @@ impl Channel {
         if message.len() > self.max_message() {
             return Err(SendError::TooLong(message));
         }
-        // An empty message costs memory as well.
-        let waiting = self.send.queued_bytes() + self.send.len() * HEADER_LEN;
-        if waiting > 0 && waiting + message.len() > self.config.max_unacked {
+        if !self.has_room(message.len()) {
             return Err(SendError::Full(message));
         }
         self.send.queue(message, self.config.max_datagram - HEADER_LEN);
         Ok(())
+    }
+
+    /// Whether a message of so many bytes can be queued now.
+    pub(super) fn has_room(&self, len: usize) -> bool {
+        // An empty message costs memory as well.
+        let waiting = self.send.queued_bytes() + self.send.len() * HEADER_LEN;
+        waiting == 0 || waiting + len <= self.config.max_unacked
+    }
+
+    /// Whether a message waits to be read.
+    pub(super) fn has_message(&self) -> bool {
+        self.receive.has_message()
+    }
+
+    /// Whether the peer has acknowledged all messages.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.send.is_delivered()
+    }
+
+    /// Whether neither side has said anything.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.peer_tag.is_none() && self.send.is_empty()
+    }
+
+    /// Whether the peer should hear of us at once.
+    pub(super) fn wants_ack(&self) -> bool {
+        self.ack_now
     }
 
     /// We have nothing more to send. What is queued is still delivered; what the peer sends still comes.
@@ -245,6 +279,11 @@ impl Channel {
     /// True when both sides have finished and it is safe to forget the channel, or when it has failed.
     pub fn is_closed(&self) -> bool {
         self.reset.is_none() && matches!(self.state, State::Closed | State::Failed(_))
+    }
+
+    /// True when both sides have finished, and all that may still come is the peer asking for our last word.
+    pub(super) fn is_lingering(&self) -> bool {
+        matches!(self.state, State::Lingering(_))
     }
 
     /// How it ended, once it has.

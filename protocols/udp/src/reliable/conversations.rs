@@ -1,7 +1,7 @@
 //! A channel on every conversation of a tracker.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -12,8 +12,9 @@ use super::channel::{Channel, ChannelConfig, ChannelEvent, Failure, SendError};
 use super::wire::DecodeError;
 use crate::error::{ConnectError, DatagramError};
 use crate::event::{ConversationId, Counters, Reason, Scope};
+use crate::pool::charge;
 use crate::wheel::Wheel;
-use crate::{Config, Delivery, Tracker};
+use crate::{Accept, Config, Delivery, Tracker};
 
 /// Channels looked at by one [`handle_timeout`](DatagramProtocol::handle_timeout).
 const BATCH: usize = 256;
@@ -56,6 +57,10 @@ pub struct Conversations {
     ready: VecDeque<u32>,
     sending: VecDeque<u32>,
     ended: VecDeque<Event>,
+    delivery: Delivery,
+    /// What is unread of conversations that are over, until the application gives them back.
+    left: BTreeMap<ConversationId, VecDeque<BytesMut>>,
+    max_left: usize,
     scratch: BytesMut,
     rng: Rng,
     closing: bool,
@@ -69,8 +74,11 @@ struct Slot {
     scope: Scope,
     tell_opened: bool,
     tell_moved: bool,
+    told_readable: bool,
     /// The application knows of it.
     announced: bool,
+    /// The application has given it back: what is queued is still delivered, what comes is thrown away.
+    detached: bool,
     in_ready: bool,
     in_sending: bool,
 }
@@ -94,6 +102,11 @@ pub enum Event {
         conversation: ConversationId,
         /// The message.
         payload: BytesMut,
+    },
+    /// Messages wait to be taken by [`receive`](Conversations::receive), until it returns `None` ([`Delivery::Queues`]).
+    Readable {
+        /// In this conversation.
+        conversation: ConversationId,
     },
     /// The peer has nothing more to say. Say the rest and [finish](Conversations::finish) too.
     Finished {
@@ -160,10 +173,11 @@ impl core::error::Error for ReceiveError {
 }
 
 impl Conversations {
-    /// No conversations yet. `tracker`'s delivery is as events, whatever it says.
+    /// No conversations yet. `tracker`'s delivery is as events, whatever it says: see [`delivery`](Self::delivery).
     pub fn new(tracker: Config, channel: ChannelConfig, seed: &Seed) -> Self {
         let mut rng = seed.rng();
         let max_unread = tracker.max_buffered;
+        let max_left = tracker.max_conversations / 8 + 64;
         Self {
             tracker: Tracker::new(tracker.delivery(Delivery::Events), &rng.seed()),
             config: channel,
@@ -175,11 +189,28 @@ impl Conversations {
             ready: VecDeque::new(),
             sending: VecDeque::new(),
             ended: VecDeque::new(),
+            delivery: Delivery::Events,
+            left: BTreeMap::new(),
+            max_left,
             scratch: BytesMut::new(),
             rng,
             closing: false,
             sweep: None,
         }
+    }
+
+    /// How messages reach the application, to be said before there are any. Default: as events.
+    ///
+    /// With [`Delivery::Queues`], a message that nobody reads holds up its own sender alone. A conversation that is over keeps
+    /// what is unread until it is [given back](Self::detach), which it must be; while too many are not, new peers are refused.
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// Changes [`Config::accept`]: from now on, for new peers.
+    pub fn set_accept(&mut self, accept: Accept) {
+        self.tracker.set_accept(accept);
     }
 
     /// The tracker below, to ask it.
@@ -225,6 +256,66 @@ impl Conversations {
         Ok(())
     }
 
+    /// Whether [`send`](Self::send) would not say that it is full, for a message of so many bytes.
+    pub fn takes(&self, conversation: ConversationId, len: usize) -> bool {
+        self.get(conversation).is_none_or(|slot| slot.channel.has_room(len))
+    }
+
+    /// Takes the oldest unread message of a conversation, also of one that is over and not given back yet. With
+    /// [`Delivery::Queues`], call it after `Readable` until it returns `None`.
+    pub fn receive(&mut self, conversation: ConversationId) -> Option<BytesMut> {
+        if let Some(left) = self.left.get_mut(&conversation) {
+            let message = left.pop_front()?;
+            self.unread -= charge(&message);
+            return Some(message);
+        }
+        let slot = self.get_mut(conversation)?;
+        if !slot.channel.has_message() {
+            return None;
+        }
+        let before = slot.channel.unread();
+        let event = slot.channel.poll_event();
+        let read = before - slot.channel.unread();
+        let wants_ack = slot.channel.wants_ack();
+        if !slot.channel.has_message() {
+            slot.told_readable = false;
+            // There may be something to tell that had to wait for it.
+            self.queue_telling(conversation.slot);
+        }
+        self.unread -= read;
+        if wants_ack {
+            self.queue_sending(conversation.slot);
+        }
+        match event {
+            Some(ChannelEvent::Message(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Whether there may be something to send in this conversation.
+    pub fn wants_to_send(&self, conversation: ConversationId) -> bool {
+        self.get(conversation).is_some_and(|slot| slot.in_sending)
+    }
+
+    /// Gives a conversation back: nothing more is told of it. What is queued is still delivered, what is unread and what comes is thrown
+    /// away. It ends in peace if the peer finishes too; a peer that goes on with messages after all of ours have
+    /// arrived is cut off.
+    pub fn detach(&mut self, now: Instant, conversation: ConversationId) {
+        if let Some(left) = self.left.remove(&conversation) {
+            self.unread -= left.iter().map(charge).sum::<usize>();
+        }
+        let Some(slot) = self.get_mut(conversation) else { return };
+        (slot.detached, slot.announced) = (true, false);
+        let unheard = slot.channel.is_unheard();
+        slot.channel.close();
+        if unheard {
+            // Neither side has said anything: there is nobody to take leave of.
+            self.end(now, conversation.slot, End::Ended(Reason::Local));
+        } else {
+            self.touched(conversation.slot);
+        }
+    }
+
     /// We have nothing more to say in this conversation: what is queued is delivered, what the peer says still comes. It
     /// is over when both have finished.
     pub fn finish(&mut self, conversation: ConversationId) {
@@ -258,11 +349,17 @@ impl Conversations {
             scope,
             tell_opened: false,
             tell_moved: false,
+            told_readable: false,
             announced: false,
+            detached: false,
             in_ready,
             in_sending,
         };
         self.channels[index].insert(Box::new(slot))
+    }
+
+    fn get(&self, id: ConversationId) -> Option<&Slot> {
+        self.channels.get(id.index())?.as_deref().filter(|slot| slot.id == id)
     }
 
     fn get_mut(&mut self, id: ConversationId) -> Option<&mut Slot> {
@@ -335,6 +432,7 @@ impl Conversations {
         payload: BytesMut,
     ) -> Result<(), ReceiveError> {
         let (closing, unread, max) = (self.closing, self.unread, self.max_unread);
+        let full = self.left.len() >= self.max_left;
         let Some(slot) = self.get_mut(conversation) else { return Err(ReceiveError::Stale) };
         let before = slot.channel.unread();
         // A channel that holds nothing may go on when others have hoarded all there is.
@@ -345,7 +443,11 @@ impl Conversations {
         let after = slot.channel.unread();
         self.unread = unread - before + after;
         let Some(slot) = self.get_mut(conversation) else { return Err(ReceiveError::Stale) };
-        if !slot.announced && !slot.tell_opened {
+        if !slot.announced && !slot.tell_opened && !slot.detached {
+            if full {
+                self.end(now, conversation.slot, End::Ended(Reason::Local));
+                return Err(ReceiveError::Tracker(DatagramError::Full));
+            }
             if result.is_ok() && !closing {
                 slot.tell_opened = true;
             } else if closing || (result.is_err() && !slot.channel.wants_reset()) {
@@ -360,18 +462,45 @@ impl Conversations {
 
     /// Forgets a conversation, in the tracker too, and tells of it if it was told of.
     fn end(&mut self, now: Instant, index: u32, end: End) {
-        let Some(slot) = self.channels.get_mut(index as usize).and_then(Option::take) else { return };
+        let Some(mut slot) = self.channels.get_mut(index as usize).and_then(Option::take) else { return };
         self.open -= 1;
         self.unread -= slot.channel.unread();
         self.timers.disarm(index);
         self.tracker.close_conversation(now, slot.id);
+        if slot.announced && self.delivery == Delivery::Queues {
+            self.leave(slot.id, &mut slot.channel);
+        }
         if slot.announced {
             self.ended.push_back(Event::Closed { conversation: slot.id, end });
         }
     }
 
+    /// Puts what is unread aside until the application gives the conversation back.
+    fn leave(&mut self, id: ConversationId, channel: &mut Channel) {
+        let mut left = VecDeque::new();
+        while let Some(ChannelEvent::Message(message)) = channel.poll_event() {
+            self.unread += charge(&message);
+            left.push_back(message);
+        }
+        self.left.insert(id, left);
+    }
+
+    /// Tells of the end as soon as both sides have finished; the peer's repetitions are nobody's concern but ours.
+    fn settle(&mut self, index: u32) {
+        let Some(mut slot) = self.channels.get_mut(index as usize).and_then(Option::take) else { return };
+        if slot.announced && slot.channel.is_lingering() {
+            (slot.announced, slot.detached) = (false, true);
+            self.unread -= slot.channel.unread();
+            self.leave(slot.id, &mut slot.channel);
+            self.unread += slot.channel.unread();
+            self.ended.push_back(Event::Closed { conversation: slot.id, end: End::Finished });
+        }
+        self.channels[index as usize] = Some(slot);
+    }
+
     /// The next event of one channel.
-    fn next_event(&mut self, index: u32) -> Option<Event> {
+    fn next_event(&mut self, now: Instant, index: u32) -> Option<Event> {
+        let queues = self.delivery == Delivery::Queues;
         let slot = self.at(index)?;
         let conversation = slot.id;
         if core::mem::take(&mut slot.tell_opened) {
@@ -383,11 +512,21 @@ impl Conversations {
             let path = slot.path;
             return Some(Event::Moved { conversation, path });
         }
+        if queues && slot.channel.has_message() && !slot.detached {
+            let told = core::mem::replace(&mut slot.told_readable, true);
+            return (!told).then_some(Event::Readable { conversation });
+        }
         let before = slot.channel.unread();
         let event = slot.channel.poll_event()?;
         let read = before - slot.channel.unread();
+        let detached = slot.detached;
         self.unread -= read;
         match event {
+            ChannelEvent::Message(_) if detached => {
+                self.queue_sending(index);
+                self.throw_away(now, index)
+            }
+            ChannelEvent::Finished if detached => None,
             ChannelEvent::Message(payload) => {
                 // The window may have opened.
                 self.queue_sending(index);
@@ -397,6 +536,18 @@ impl Conversations {
             // The end is told when the channel is dropped.
             ChannelEvent::Failed(_) => None,
         }
+    }
+
+    /// A message has come for a conversation that the application has given back, and was thrown away.
+    fn throw_away(&mut self, now: Instant, index: u32) -> Option<Event> {
+        let slot = self.at(index)?;
+        if slot.channel.is_delivered() {
+            // All of ours has arrived: the peer hears that nobody listens.
+            self.end(now, index, End::Ended(Reason::Local));
+        } else {
+            self.queue_telling(index);
+        }
+        None
     }
 
     /// Lets the channels send until the tracker has something.
@@ -451,12 +602,15 @@ impl DatagramProtocol for Conversations {
             let index = self.ready.pop_front()?;
             let Some(slot) = self.at(index) else { continue };
             slot.in_ready = false;
-            if let Some(event) = self.next_event(index) {
+            if let Some(event) = self.next_event(now, index) {
                 self.queue_telling(index);
                 return Some(event);
             }
-            let end = self.at(index).and_then(|slot| slot.channel.end());
-            if let Some(end) = end {
+            if self.delivery == Delivery::Queues {
+                self.settle(index);
+            }
+            let Some(slot) = self.at(index) else { continue };
+            if let Some(end) = slot.channel.end() {
                 self.end(now, index, end);
             }
         }

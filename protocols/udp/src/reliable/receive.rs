@@ -216,6 +216,11 @@ impl ReceiveHalf {
         Ok(true)
     }
 
+    /// Whether a message waits to be read.
+    pub(super) fn has_message(&self) -> bool {
+        !self.messages.is_empty()
+    }
+
     /// The next message. True beside it when the peer should hear that there is room again.
     pub(super) fn read(&mut self) -> Option<(BytesMut, bool)> {
         let (message, segments) = self.messages.pop_front()?;

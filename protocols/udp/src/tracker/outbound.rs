@@ -107,6 +107,22 @@ impl Tracker {
         all.min(self.config.max_output_each.saturating_sub(usize::from(self.slab.get(slot).outgoing)))
     }
 
+    /// Whether [`send`](Self::send) has room for a datagram of so many bytes now. False for a conversation that is over.
+    pub fn takes(&self, conversation: ConversationId, len: usize) -> bool {
+        let Some(slot) = self.live_slot(conversation) else { return false };
+        let head = if self.cookies.is_some() { frame::HEAD_LEN } else { 0 };
+        let fits = self.output.len() < self.config.max_output
+            && self.output_bytes + len + head <= self.config.max_output_bytes
+            && usize::from(self.slab.get(slot).outgoing) < self.config.max_output_each;
+        // Whatever may be sent at all is taken when nothing waits.
+        fits || self.output.is_empty()
+    }
+
+    /// How many more datagrams all conversations together may queue.
+    pub fn output_room(&self) -> usize {
+        self.config.max_output.saturating_sub(self.output.len())
+    }
+
     /// Queues one that the tracker sends of its own accord. False when there is no room.
     pub(super) fn queue(&mut self, outgoing: Outgoing) -> bool {
         let fits = self.output.len() < self.config.max_output
