@@ -45,7 +45,7 @@ use crate::drive::shared;
 pub type Stream<R> = MaybeTls<<R as crate::Runtime>::Stream>;
 
 /// The connection that a client's callers share.
-pub type Connection<R> = shared::Connection<Session, R>;
+pub type Connection<R> = shared::Connection<Session, R, Link<R>>;
 
 /// The path of a Unix socket, as an endpoint. Paths are bytes there.
 fn unix(path: &[u8]) -> crate::Endpoint {

@@ -13,6 +13,7 @@ use glowplug_redis::{
 
 use super::dedicated::Dedicated;
 use super::lane::{LaneCall, Lanes, closed};
+use super::link::Link;
 use super::session::Session;
 use super::subscriptions::HubHandle;
 use super::target::Target;
@@ -179,7 +180,7 @@ pub struct Query<'c, T, R: Runtime> {
 }
 
 enum Sending<'c, R: Runtime> {
-    Shared(Call<'c, Session, R>),
+    Shared(Call<'c, Session, R, Link<R>>),
     Lane(Box<LaneCall<R>>),
 }
 
@@ -240,7 +241,7 @@ pub struct Batch<'c, R: Runtime> {
 }
 
 enum Several<'c, R: Runtime> {
-    Shared(Calls<'c, Session, R>),
+    Shared(Calls<'c, Session, R, Link<R>>),
     Lane(Box<LaneCall<R>>),
 }
 
