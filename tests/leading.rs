@@ -56,6 +56,8 @@ where
     R::Stream: Send,
     R::Timer: Send,
     R::Listener: Send,
+    R::Connecting: Send,
+    R::Resolving: Send,
 {
     let server = Server::bind(runtime.clone(), any_port()).await.expect("a free port");
     let url = format!("redis://{}", server.local_endpoint().expect("bound"));

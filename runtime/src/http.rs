@@ -1,1 +1,3 @@
 //! HTTP/1.1 on any runtime.
+
+pub mod server;

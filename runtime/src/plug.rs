@@ -60,7 +60,14 @@ macro_rules! plug {
 
         /// HTTP/1.1 on this runtime.
         #[cfg(feature = "http")]
-        pub mod http {}
+        pub mod http {
+            pub use $crate::http::server::{
+                Config as ServerConfig, Connection, Incoming, OnUpgrade, Upgraded, service_fn,
+            };
+
+            /// An HTTP server on this runtime.
+            pub type Server = $crate::http::server::Server<$runtime>;
+        }
 
         /// MongoDB on this runtime.
         #[cfg(feature = "mongodb")]

@@ -84,19 +84,23 @@ pub struct Stopping {
     id: u64,
     /// A stop is not enough: it waits for the order to end at once.
     cancel: bool,
+    /// The waker it is known by; a task that stays where it is registers once.
+    registered: Option<Waker>,
 }
 
 /// What a server, its connections and whoever stops it share.
 #[derive(Default)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// The time to drain is over. Beside the lock, because every poll of every connection looks.
+    // Beside the lock, because every poll of every connection looks.
+    /// The server wants to stop.
+    stopping: AtomicBool,
+    /// The time to drain is over.
     cancelled: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    stopping: bool,
     connections: usize,
     next_id: u64,
     /// Who waits to hear that the server stops or cancels, by the id of the waiter.
@@ -116,11 +120,11 @@ impl Shared {
         state.next_id
     }
 
-    /// Changes the state, then wakes everybody.
-    fn announce(&self, change: impl FnOnce(&mut State)) {
+    /// Sets a flag, then wakes everybody.
+    fn announce(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Release);
         let (waiters, acceptor) = {
             let mut state = self.lock();
-            change(&mut state);
             let waiters: Vec<Waker> = state.waiters.values().cloned().collect();
             (waiters, state.acceptor.take())
         };
@@ -136,7 +140,7 @@ impl Stopper {
 
     /// Asks the server to stop: it accepts no more, and waits for its connections. Asking again changes nothing.
     pub fn stop(&self) {
-        self.shared.announce(|state| state.stopping = true);
+        self.shared.announce(&self.shared.stopping);
     }
 
     /// Stops without waiting: connections are dropped as they are.
@@ -147,7 +151,7 @@ impl Stopper {
 
     /// True once a stop was asked for.
     pub fn is_stopped(&self) -> bool {
-        self.shared.lock().stopping
+        self.shared.stopping.load(Ordering::Acquire)
     }
 
     /// Resolves once a stop was asked for.
@@ -177,12 +181,12 @@ impl fmt::Debug for Stopper {
 impl Stopping {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let id = shared.new_id();
-        Self { shared, id, cancel: false }
+        Self { shared, id, cancel: false, registered: None }
     }
 
     /// True once the server wants to stop.
     pub fn is_set(&self) -> bool {
-        self.shared.lock().stopping
+        self.shared.stopping.load(Ordering::Acquire)
     }
 }
 
@@ -197,14 +201,14 @@ impl Clone for Stopping {
 impl Future for Stopping {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.shared.lock();
-        // The flag is set before the lock is taken to tell the waiters: seen here, or told later.
-        if state.stopping && (!self.cancel || self.shared.cancelled.load(Ordering::Acquire)) {
-            return Poll::Ready(());
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.registered.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.registered = Some(cx.waker().clone());
+            self.shared.lock().waiters.insert(self.id, cx.waker().clone());
         }
-        state.waiters.insert(self.id, cx.waker().clone());
-        Poll::Pending
+        // After registering: whoever stops the server from now on wakes this task.
+        let flag = if self.cancel { &self.shared.cancelled } else { &self.shared.stopping };
+        if flag.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -302,8 +306,7 @@ impl<R: Runtime> Server<R> {
 /// Waits until no connection is left, and cancels those that are left when the time is up.
 pub(crate) async fn drain<R: Runtime>(runtime: &R, shared: &Arc<Shared>, timeout: Duration) {
     if within(runtime, Some(timeout), all_gone(shared)).await.is_err() {
-        shared.cancelled.store(true, Ordering::Release);
-        shared.announce(|_| {});
+        shared.announce(&shared.cancelled);
         all_gone(shared).await;
     }
 }
@@ -324,10 +327,10 @@ async fn next<L: Listener>(shared: &Arc<Shared>, config: &Config, listener: &mut
     std::future::poll_fn(|cx| {
         {
             let mut state = shared.lock();
-            if state.stopping {
+            state.acceptor = Some(cx.waker().clone());
+            if shared.stopping.load(Ordering::Acquire) {
                 return Poll::Ready(Next::Stop);
             }
-            state.acceptor = Some(cx.waker().clone());
             if state.connections >= config.max_connections {
                 return Poll::Pending;
             }

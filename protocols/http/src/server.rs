@@ -359,6 +359,22 @@ impl ServerConnection {
         if self.is_current(stream) { self.outbox.capacity() } else { 0 }
     }
 
+    /// True while the body of this stream's answer is due: between a `send_head` that announced one and `finish`.
+    pub fn awaits_body(&self, stream: StreamId) -> bool {
+        self.is_current(stream) && self.reply == Reply::Body
+    }
+
+    /// True when the request asks for the connection itself, by `CONNECT` or a valid `Upgrade`: an answer that grants it
+    /// leads to [`ServerEvent::Upgraded`].
+    pub fn may_upgrade(&self, stream: StreamId) -> bool {
+        self.is_current(stream) && (self.exchange.is_connect || self.exchange.upgrade)
+    }
+
+    /// True once an answer has granted the connection, until it is handed over or the request ends otherwise.
+    pub fn is_upgrading(&self) -> bool {
+        self.exchange.tunnel
+    }
+
     /// True between two exchanges: nothing is being received, answered or sent.
     pub fn is_idle(&self) -> bool {
         matches!(self.recv, Recv::Head(_)) && !self.head_begun && self.outbox.is_empty()
@@ -432,6 +448,8 @@ impl StreamProtocol for ServerConnection {
             Recv::NoBody | Recv::Done if self.exchange.tunnel => ReadInterest::Paused,
             Recv::Closed => ReadInterest::Closed,
             _ if self.eof => ReadInterest::Closed,
+            // Answers that nobody reads hold further requests back.
+            Recv::Head(_) if self.outbox.is_full() => ReadInterest::Paused,
             Recv::Body(_) if self.credit == 0 => ReadInterest::Paused,
             Recv::Body(decoder) => {
                 ReadInterest::Want(usize::try_from(decoder.wanted()).unwrap_or(usize::MAX).min(self.credit))

@@ -116,9 +116,11 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             let before = self.pump.output.len();
             self.machine.poll_transmit(now, &mut self.pump.output);
             let added = self.pump.output.len() > before;
+            let full = !self.pump.output.has_room();
             let written = self.pump.poll_write_out(cx).is_ready();
-            if added {
-                // Handing output over is a mutation: the machine may go on with input that it had left for want of room.
+            if added || full && self.pump.output.has_room() {
+                // Handing output over is a mutation: the machine may go on with input that it had left for want of room. And
+                // writing makes room for output that it had kept.
                 continue;
             }
             let interest = self.machine.interest();

@@ -13,13 +13,13 @@ use crate::Transport;
 pub struct Pump<T> {
     transport: T,
     /// What came and was not consumed yet.
-    pub(super) input: BytesMut,
+    pub(crate) input: BytesMut,
     /// What the machine wants sent and the transport has not taken yet.
-    pub(super) output: SendBuf,
+    pub(crate) output: SendBuf,
     /// Bytes were handed to a transport that may keep them until it is flushed.
     unflushed: bool,
     /// The peer has finished sending.
-    pub(super) eof: bool,
+    pub(crate) eof: bool,
     write_half: WriteHalf,
 }
 

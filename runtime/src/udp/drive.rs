@@ -14,7 +14,7 @@ use super::machine::Machine;
 use super::state::Shared;
 use crate::Runtime;
 use crate::datagram::{DatagramSocket, RecvBatch, SendBatch};
-use crate::drive::deadline::Deadline;
+use crate::drive::Deadline;
 
 /// How many batches one poll moves before it lets other tasks run.
 const BATCHES_PER_POLL: u32 = 16;

@@ -13,9 +13,9 @@ use glowplug_udp::Tracker;
 use super::conversation::enter;
 use super::machine::Machine;
 use super::{Child, Conversation, Drive, Listener};
-use crate::trace::Span;
 use crate::server::{Guarded, Stopper, Stopping, drain};
 use crate::time::within;
+use crate::trace::Span;
 use crate::{Runtime, Spawn};
 
 /// Binds a socket and serves each conversation that a peer begins, for ever: [`Listener::serve`] with the default rules.

@@ -178,6 +178,8 @@ impl ServerConnection {
         }
         loop {
             match self.recv {
+                // Requests that a peer pipelines without reading its answers wait in the input, or answers would pile up.
+                Recv::Head(_) if self.outbox.is_full() => return Ok(None),
                 Recv::Head(_) => return self.poll_head(now, input),
                 Recv::Body(_) => return self.poll_body(now, input),
                 Recv::NoBody => {

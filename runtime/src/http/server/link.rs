@@ -1,0 +1,483 @@
+//! One connection without its application: the machine, the transport, and every deadline.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use glowplug_core::{Instant, ReadInterest, StreamProtocol, WriteInterest};
+use glowplug_http::{BodyLength, HttpDate, RequestHead, ServerConnection, ServerEvent, StreamId};
+use http::{HeaderMap, Request, StatusCode, header};
+
+use super::incoming::{BodyError, Channel, Incoming};
+use super::upgrade::{Offer, Upgraded};
+use super::{Connection, Settings};
+use crate::drive::Deadline;
+use crate::drive::Pump;
+use crate::server::Stopping;
+use crate::{MaybeTls, Runtime};
+
+/// How long a connection keeps the memory of its empty buffers, so that a busy one allocates none and an idle one holds none.
+const REST_AFTER: Duration = Duration::from_secs(2);
+
+/// A head is copied out of a read buffer that is larger than this: a value that a handler keeps must not pin a large buffer.
+const SHARED_UP_TO: usize = 8 * 1024;
+
+/// The request at hand. Who reads its body learns when this goes.
+struct Exchange {
+    stream: StreamId,
+    /// The answer carries no content.
+    is_head: bool,
+    expects_continue: bool,
+    body: Option<Arc<Channel>>,
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(channel) = &self.body {
+            channel.fail(BodyError::Disconnected);
+        }
+    }
+}
+
+/// What handlers hold of the connection; they learn when this goes.
+struct Presence(Connection);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.set_peer_closed();
+    }
+}
+
+/// How a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// In good order, or as the machine wanted.
+    Closed,
+    /// The transport failed, or the peer took too long to read.
+    Lost,
+    /// Handed over to another protocol.
+    Upgraded,
+}
+
+/// What the application has to do about what came in.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Nothing new for it.
+    Nothing,
+    /// Something it may be waiting for.
+    News,
+    /// Answer this.
+    Request(Request<Incoming>),
+    /// The answer is not wanted any more.
+    Over,
+}
+
+/// What comes of the head of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// Its body is due.
+    Body,
+    /// The answer is complete.
+    Done,
+}
+
+pub(super) struct Link<R: Runtime> {
+    runtime: R,
+    settings: Arc<Settings<R>>,
+    machine: ServerConnection,
+    pump: Pump<MaybeTls<R::Stream>>,
+    deadline: Deadline<R::Timer>,
+    stopping: Option<Stopping>,
+    presence: Presence,
+    exchange: Option<Exchange>,
+    /// For the `OnUpgrade` of the request at hand, or of the answer that granted it.
+    offer: Option<Offer>,
+    /// The machine has come to its end, and the transport belongs to whoever took the offer.
+    upgraded: bool,
+    /// The last request's channel, for the next one's body.
+    spare: Option<Arc<Channel>>,
+    /// Until when the machine's date is right.
+    date_until: Option<Instant>,
+    /// When a peer that does not read is given up.
+    stall: Option<Instant>,
+    /// When the memory of idle buffers is given back; none when it was.
+    rest: Option<Instant>,
+    /// Something moved since the last rest.
+    warm: bool,
+}
+
+impl<R: Runtime> Link<R> {
+    pub(super) fn new(
+        runtime: R,
+        settings: Arc<Settings<R>>,
+        transport: MaybeTls<R::Stream>,
+        connection: Connection,
+        stopping: Stopping,
+    ) -> Self {
+        let now = runtime.now();
+        Self {
+            machine: ServerConnection::new(now, settings.protocol.clone()),
+            pump: Pump::new(transport, bytes::BytesMut::new()),
+            deadline: Deadline::new(runtime.timer()),
+            stopping: Some(stopping),
+            presence: Presence(connection),
+            exchange: None,
+            offer: None,
+            upgraded: false,
+            spare: None,
+            date_until: None,
+            stall: None,
+            rest: None,
+            warm: false,
+            settings,
+            runtime,
+        }
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    /// Asks the machine to finish, once the server wants to stop.
+    pub(super) fn hear_stop(&mut self, cx: &mut Context<'_>) {
+        if let Some(stopping) = &mut self.stopping
+            && std::pin::Pin::new(stopping).poll(cx).is_ready()
+        {
+            self.stopping = None;
+            self.machine.close(self.runtime.now());
+        }
+    }
+
+    /// This task is awake: who reads a body need not wake it.
+    pub(super) fn wake_up(&mut self) {
+        if let Some(channel) = self.exchange.as_ref().and_then(|exchange| exchange.body.as_ref()) {
+            channel.awake();
+        }
+    }
+
+    /// Whatever time has come for. False when the peer has not read for too long.
+    pub(super) fn check_time(&mut self, now: Instant) -> bool {
+        if !self.deadline.is_due(now) {
+            return true;
+        }
+        self.machine.handle_timeout(now);
+        if self.rest.is_some_and(|at| at <= now) {
+            self.rest = None;
+            self.warm = false;
+            self.pump.release_memory();
+            self.machine.release_memory();
+            self.spare = None;
+        }
+        self.stall.is_none_or(|at| now < at)
+    }
+
+    /// The machine's next event, as news for the application. `None` when there is none.
+    pub(super) fn poll_event(
+        &mut self,
+        cx: &Context<'_>,
+        now: Instant,
+    ) -> Result<Option<Heard>, glowplug_http::Error> {
+        let Some(event) = self.machine.poll_event(now, &mut self.pump.input)? else { return Ok(None) };
+        Ok(Some(match event {
+            ServerEvent::Request { stream, head, body, expects_continue } => {
+                self.begin(now, stream, &head, body, expects_continue)
+            }
+            ServerEvent::Data { stream, data } => match self.channel() {
+                Some(channel) => news(channel.push(data, cx)),
+                None => {
+                    // The answer that granted an upgrade is out, and the request's body is in the way.
+                    self.machine.release(now, stream, data.len());
+                    Heard::Nothing
+                }
+            },
+            ServerEvent::End { trailers, .. } => match self.channel() {
+                Some(channel) => news(channel.end(trailers.map(|trailers| trailers.to_header_map()), cx)),
+                None => Heard::Nothing,
+            },
+            ServerEvent::PeerClosed { .. } => {
+                self.presence.0.set_peer_closed();
+                Heard::News
+            }
+            ServerEvent::Upgraded { .. } => {
+                self.upgraded = true;
+                Heard::Nothing
+            }
+            ServerEvent::Refused { error, .. } => {
+                if let Some(channel) = self.channel() {
+                    channel.fail(BodyError::Protocol(error));
+                }
+                Heard::Over
+            }
+            _ => Heard::Nothing,
+        }))
+    }
+
+    fn channel(&self) -> Option<&Arc<Channel>> {
+        self.exchange.as_ref()?.body.as_ref()
+    }
+
+    /// A request has begun.
+    fn begin(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        head: &RequestHead,
+        body: BodyLength,
+        expects_continue: bool,
+    ) -> Heard {
+        self.refresh_date(now);
+        let shared = self.pump.input.capacity() <= SHARED_UP_TO;
+        let parts = match if shared { head.share_http() } else { head.to_http() } {
+            Ok(parts) => parts,
+            Err(_) => {
+                // RFC 9110 §15.5.1. The target passes for one with a proxy, but is no URI.
+                let close = [(header::CONNECTION, "close")];
+                let _ =
+                    self.machine.send_head(now, stream, StatusCode::BAD_REQUEST, &close, BodyLength::Empty);
+                return Heard::Nothing;
+            }
+        };
+        let channel = (body != BodyLength::Empty).then(|| self.new_channel());
+        self.exchange = Some(Exchange {
+            stream,
+            is_head: parts.method == http::Method::HEAD,
+            expects_continue,
+            body: channel.clone(),
+        });
+        let incoming = Incoming::new(self.presence.0.clone(), channel, body);
+        let mut request = Request::from_parts(parts, incoming);
+        self.offer = None;
+        if self.settings.erase.is_some() && self.machine.may_upgrade(stream) {
+            let (offer, on_upgrade) = Offer::new();
+            self.offer = Some(offer);
+            request.extensions_mut().insert(on_upgrade);
+        }
+        if self.settings.connection_extension {
+            request.extensions_mut().insert(self.presence.0.clone());
+        }
+        Heard::Request(request)
+    }
+
+    fn new_channel(&mut self) -> Arc<Channel> {
+        let mut channel = self.spare.take().unwrap_or_default();
+        // Somebody may hold the last request's body still.
+        match Arc::get_mut(&mut channel) {
+            Some(unused) => {
+                unused.reset();
+                channel
+            }
+            None => Arc::default(),
+        }
+    }
+
+    /// Asks the wall clock once a second.
+    fn refresh_date(&mut self, now: Instant) {
+        if self.date_until.is_some_and(|until| now < until) {
+            return;
+        }
+        let since = self.runtime.wall_clock().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.machine.set_date(HttpDate::from_unix(since.as_secs()));
+        self.date_until = Some(now + Duration::from_nanos(1_000_000_000 - u64::from(since.subsec_nanos())));
+    }
+
+    /// What the reader of the body did: credit goes back to the peer, which is told to go on when it waits for that. True when
+    /// the machine was told anything.
+    pub(super) fn tend_body(&mut self, now: Instant) -> bool {
+        let Some(Exchange { stream, expects_continue, body: Some(channel), .. }) = &self.exchange else {
+            return false;
+        };
+        let taken = channel.take();
+        if taken.consumed > 0 {
+            self.machine.release(now, *stream, taken.consumed);
+        }
+        let go_on = taken.asked && *expects_continue;
+        if go_on {
+            // Refused only when the answer has begun, which tells the client as well.
+            let _ = self.machine.send_continue(now, *stream);
+        }
+        taken.consumed > 0 || go_on
+    }
+
+    /// Sends the head of the answer.
+    pub(super) fn answer<B: http_body::Body>(
+        &mut self,
+        now: Instant,
+        parts: &http::response::Parts,
+        body: &B,
+    ) -> Begun {
+        let Some(exchange) = &self.exchange else { return Begun::Done };
+        let stream = exchange.stream;
+        let length = body_length(&parts.headers, body);
+        let sent = self.machine.send_head(now, stream, parts.status, &parts.headers, length);
+        if sent.is_err() {
+            // An informational status, or the machine has answered in the meantime.
+            self.machine.abort(now, stream);
+        }
+        let no_content =
+            exchange.is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if no_content && self.machine.awaits_body(stream) {
+            // Nothing of the body would go out: it is not even asked for.
+            let _ = self.machine.finish(now, stream, &());
+        }
+        if self.machine.awaits_body(stream) { Begun::Body } else { Begun::Done }
+    }
+
+    /// Bytes of the answer's body that are wanted now.
+    pub(super) fn capacity(&self) -> usize {
+        self.exchange.as_ref().map_or(0, |exchange| self.machine.capacity(exchange.stream))
+    }
+
+    /// Sends a piece of the answer's body; false when it is not taken, which is the end of it.
+    pub(super) fn send(&mut self, now: Instant, mut data: impl bytes::Buf) -> bool {
+        let Some(exchange) = &self.exchange else { return false };
+        let len = data.remaining();
+        self.machine.send_data(now, exchange.stream, data.copy_to_bytes(len)).is_ok()
+    }
+
+    /// Ends the answer's body; false when it is shorter than was announced.
+    pub(super) fn finish(&mut self, now: Instant, trailers: Option<&HeaderMap>) -> bool {
+        let Some(exchange) = &self.exchange else { return false };
+        match trailers {
+            Some(trailers) => self.machine.finish(now, exchange.stream, trailers).is_ok(),
+            None => self.machine.finish(now, exchange.stream, &()).is_ok(),
+        }
+    }
+
+    /// Gives the answer up: 500 if it has not begun, and the connection closes.
+    pub(super) fn abort(&mut self, now: Instant) {
+        if let Some(exchange) = &self.exchange {
+            self.machine.abort(now, exchange.stream);
+        }
+    }
+
+    /// The answer is complete, or given up.
+    pub(super) fn finish_exchange(&mut self) {
+        if !self.machine.is_upgrading() {
+            self.offer = None;
+        }
+        let channel = self.exchange.take().and_then(|mut exchange| exchange.body.take());
+        if let Some(channel) = channel {
+            channel.fail(BodyError::Answered);
+            self.spare = Some(channel);
+        }
+    }
+
+    /// Hands output over and writes it. True when the machine has been relieved of some, or can be now.
+    pub(super) fn transmit(&mut self, cx: &mut Context<'_>, now: Instant) -> (bool, Poll<()>) {
+        let waiting = self.pump.output.len();
+        self.machine.poll_transmit(now, &mut self.pump.output);
+        let there = self.pump.output.len();
+        let full = !self.pump.output.has_room();
+        let polled = self.pump.poll_write_out(cx);
+        let written = there - self.pump.output.len();
+        self.warm |= written > 0;
+        self.note_progress(now, polled, written);
+        (there > waiting || full && self.pump.output.has_room(), polled)
+    }
+
+    /// Moves the deadline of a peer that does not read.
+    fn note_progress(&mut self, now: Instant, polled: Poll<()>, written: usize) {
+        let Some(timeout) = self.settings.write_timeout else { return };
+        self.stall = match self.stall {
+            _ if polled.is_ready() => None,
+            None => Some(now + timeout),
+            Some(at) if written == 0 => Some(at),
+            Some(_) if self.settings.min_write_rate == 0 => Some(now + timeout),
+            Some(at) => {
+                let nanos =
+                    (written as u64).saturating_mul(1_000_000_000) / u64::from(self.settings.min_write_rate);
+                Some((at + Duration::from_nanos(nanos)).min(now + timeout))
+            }
+        };
+    }
+
+    /// Looks whether the connection is over now that output was handed over, and shuts the write half down when it is.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>, now: Instant, written: Poll<()>) -> Poll<End> {
+        if self.pump.write_failed() {
+            return Poll::Ready(End::Lost);
+        }
+        if written.is_pending() {
+            return Poll::Pending;
+        }
+        if self.upgraded {
+            return Poll::Ready(End::Upgraded);
+        }
+        let interest = self.machine.interest();
+        if interest.write == WriteInterest::Closed {
+            let shut = self.pump.poll_shutdown(cx);
+            self.note_progress(now, shut, 0);
+            if shut.is_ready() && interest.read == ReadInterest::Closed {
+                return Poll::Ready(End::Closed);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Reads once, if the machine wants to. `Ok(true)` when something came, its end included.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        if self.pump.eof || !self.machine.interest().read.wants() {
+            return Ok(false);
+        }
+        match self.pump.poll_read(cx) {
+            Poll::Ready(Ok(0)) => {
+                self.machine.handle_eof(self.runtime.now());
+                Ok(true)
+            }
+            Poll::Ready(Ok(_)) => {
+                self.warm = true;
+                Ok(true)
+            }
+            Poll::Ready(Err(_)) => Err(End::Lost),
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    /// Goes to sleep until I/O, the reader of the body or a deadline wakes the task. Ready when there is something to do at once.
+    pub(super) fn poll_sleep(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        if self.channel().is_some_and(|channel| !channel.sleep(cx)) {
+            return Poll::Ready(());
+        }
+        if self.warm && self.rest.is_none() {
+            self.rest = Some(now + REST_AFTER);
+        }
+        let wanted = [self.machine.poll_timeout(), self.stall, self.rest].into_iter().flatten().min();
+        self.deadline.set(wanted);
+        self.deadline.poll(cx, now)
+    }
+
+    /// The machine has failed: what it says to that goes out as far as the transport takes it at once.
+    pub(super) fn fail(&mut self, cx: &mut Context<'_>, now: Instant, error: glowplug_http::Error) {
+        if let Some(channel) = self.channel() {
+            channel.fail(BodyError::Protocol(error));
+        }
+        let (_, written) = self.transmit(cx, now);
+        // An answer that was given up halfway must not look complete: no good-bye.
+        if written.is_ready() && error != glowplug_http::Error::Aborted {
+            let _ = self.pump.poll_shutdown(cx);
+        }
+    }
+
+    /// Gives the transport to whoever took the offer.
+    pub(super) fn hand_over(self) {
+        if let (Some(erase), Some(offer)) = (self.settings.erase, self.offer) {
+            let (transport, input, _) = self.pump.into_parts();
+            offer.grant(Upgraded { transport: erase(transport), input });
+        }
+    }
+}
+
+fn news(waited_for: bool) -> Heard {
+    if waited_for { Heard::News } else { Heard::Nothing }
+}
+
+/// How long the answer's body is: as it says itself, else as a `content-length` of the handler's says.
+fn body_length<B: http_body::Body>(headers: &HeaderMap, body: &B) -> BodyLength {
+    if body.is_end_stream() {
+        return BodyLength::Empty;
+    }
+    if let Some(length) = body.size_hint().exact() {
+        return BodyLength::Known(length);
+    }
+    let given = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    given.and_then(|value| value.parse().ok()).map_or(BodyLength::Unknown, BodyLength::Known)
+}

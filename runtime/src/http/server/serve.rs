@@ -1,0 +1,286 @@
+//! One connection and its application, in one task.
+//!
+//! ```text
+//! Idle ──request──▶ Waiting ──ready──▶ Handling ──response──▶ Sending ──end──▶ Idle
+//!                  (for the service)     │  panic, error: 500 and close │
+//!                                        └── no body: answered at once ─┴──▶ Idle
+//! ```
+//!
+//! A turn takes what the machine tells, lets the application work on it until neither has anything new, writes what was answered (of
+//! all requests that were there: pipelines are answered by one write) and reads on.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use glowplug_core::Instant;
+use http::Request;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::incoming::Incoming;
+use super::link::{Begun, End, Heard, Link};
+use super::service::HttpService;
+use super::{Connection, Settings};
+use crate::server::Stopping;
+use crate::{MaybeTls, Runtime};
+
+/// How many turns one poll makes before it lets other tasks run.
+const TURNS: u32 = 32;
+
+/// How often machine and application take turns, one request each, before answers are written.
+const BATCH: u32 = 64;
+
+pin_project! {
+    /// One connection of a [`Server`](super::Server), with the handler that answers it: a future that runs until the connection is
+    /// over. Dropping it drops the handler's future and closes the connection.
+    #[must_use = "a connection moves only while it is polled"]
+    pub struct Serve<R, S>
+    where
+        R: Runtime,
+        S: HttpService,
+    {
+        link: Option<Link<R>>,
+        service: S,
+        #[pin]
+        work: Work<S::Future, S::Body>,
+    }
+}
+
+pin_project! {
+    /// What the application is doing.
+    #[project = WorkNow]
+    enum Work<F, B> {
+        Idle,
+        /// The service is asked whether it takes a request.
+        Waiting { request: Option<Request<Incoming>> },
+        Handling { #[pin] future: F },
+        /// The answer's body is sent.
+        Sending { #[pin] body: B },
+    }
+}
+
+impl<R: Runtime, S: HttpService> Serve<R, S> {
+    pub(super) fn new(
+        runtime: R,
+        settings: Arc<Settings<R>>,
+        service: S,
+        stream: MaybeTls<R::Stream>,
+        connection: Connection,
+        stopping: Stopping,
+    ) -> Self {
+        let link = Link::new(runtime, settings, stream, connection, stopping);
+        Self { link: Some(link), service, work: Work::Idle }
+    }
+
+    /// For a connection that could not even be begun: over at once.
+    #[cfg(feature = "tls")]
+    pub(super) fn over(service: S) -> Self {
+        Self { link: None, service, work: Work::Idle }
+    }
+}
+
+impl<R: Runtime, S: HttpService> Future for Serve<R, S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let Some(link) = this.link else { return Poll::Ready(()) };
+        let end = ready!(drive(link, this.service, this.work.as_mut(), cx));
+        if let (End::Upgraded, Some(link)) = (end, this.link.take()) {
+            link.hand_over();
+        }
+        // The body that a handler reads has failed by now: it gets to see that before it is dropped.
+        if let WorkNow::Handling { future } = this.work.as_mut().project() {
+            let _ = contained(|| future.poll(cx).is_ready());
+        }
+        this.work.set(Work::Idle);
+        Poll::Ready(())
+    }
+}
+
+/// Drives the connection until it is over.
+fn drive<R: Runtime, S: HttpService>(
+    link: &mut Link<R>,
+    service: &mut S,
+    mut work: Pin<&mut Work<S::Future, S::Body>>,
+    cx: &mut Context<'_>,
+) -> Poll<End> {
+    link.wake_up();
+    link.hear_stop(cx);
+    let mut now = link.now();
+    // Whoever woke this task may have woken the application.
+    let mut news = true;
+    for _ in 0..TURNS {
+        if !link.check_time(now) {
+            return Poll::Ready(End::Lost);
+        }
+        let mut batch = 0;
+        let rests = loop {
+            loop {
+                match link.poll_event(cx, now) {
+                    Ok(None) => break,
+                    Ok(Some(Heard::Nothing)) => {}
+                    Ok(Some(Heard::News)) => news = true,
+                    Ok(Some(Heard::Request(request))) => {
+                        work.set(Work::Waiting { request: Some(request) });
+                        news = true;
+                    }
+                    Ok(Some(Heard::Over)) => {
+                        // The machine has answered. A handler at work gets to see why its body ended.
+                        if !matches!(work.as_mut().project(), WorkNow::Handling { .. }) {
+                            work.set(Work::Idle);
+                        }
+                        news = true;
+                    }
+                    Err(error) => {
+                        link.fail(cx, now, error);
+                        return Poll::Ready(End::Closed);
+                    }
+                }
+            }
+            if !std::mem::take(&mut news) || !step(link, service, work.as_mut(), cx, now) {
+                break true;
+            }
+            batch += 1;
+            if batch == BATCH {
+                break false;
+            }
+        };
+        let (added, written) = link.transmit(cx, now);
+        if added {
+            // Handing output over makes room: for input that was left, and for more of an answer's body.
+            news = matches!(work.as_mut().project(), WorkNow::Sending { .. });
+        }
+        if added || !rests {
+            continue;
+        }
+        if let Poll::Ready(end) = link.poll_end(cx, now, written) {
+            return Poll::Ready(end);
+        }
+        match link.read(cx) {
+            Ok(true) => {
+                now = link.now();
+                continue;
+            }
+            Ok(false) => {}
+            Err(end) => return Poll::Ready(end),
+        }
+        if link.poll_sleep(cx, now).is_pending() {
+            return Poll::Pending;
+        }
+        now = link.now();
+        link.tend_body(now);
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Lets the application work as far as it can. True when the machine was told anything, and may have something to tell.
+fn step<R: Runtime, S: HttpService>(
+    link: &mut Link<R>,
+    service: &mut S,
+    mut work: Pin<&mut Work<S::Future, S::Body>>,
+    cx: &mut Context<'_>,
+    now: Instant,
+) -> bool {
+    loop {
+        match work.as_mut().project() {
+            WorkNow::Idle => return link.tend_body(now),
+            WorkNow::Waiting { request } => match contained(|| service.poll_ready(cx)) {
+                Some(Poll::Pending) => return false,
+                Some(Poll::Ready(Ok(()))) => {
+                    let Some(request) = request.take() else { return false };
+                    match contained(|| service.call(request)) {
+                        Some(future) => work.set(Work::Handling { future }),
+                        None => break,
+                    }
+                }
+                Some(Poll::Ready(Err(_))) | None => break,
+            },
+            WorkNow::Handling { future } => match contained(|| future.poll(cx)) {
+                Some(Poll::Pending) => return link.tend_body(now),
+                Some(Poll::Ready(Ok(response))) => {
+                    let (parts, body) = response.into_parts();
+                    match link.answer(now, &parts, &body) {
+                        Begun::Body => work.set(Work::Sending { body }),
+                        Begun::Done => {
+                            work.set(Work::Idle);
+                            link.finish_exchange();
+                            return true;
+                        }
+                    }
+                }
+                Some(Poll::Ready(Err(_))) | None => break,
+            },
+            WorkNow::Sending { body } => match send_body(link, body, cx, now) {
+                Sent::More => return link.tend_body(now),
+                Sent::All => {
+                    work.set(Work::Idle);
+                    link.finish_exchange();
+                    return true;
+                }
+                Sent::Failed => break,
+            },
+        }
+    }
+    // No answer: it failed, or it panicked.
+    work.set(Work::Idle);
+    link.abort(now);
+    link.finish_exchange();
+    true
+}
+
+enum Sent {
+    /// It waits for the body, or for room.
+    More,
+    All,
+    Failed,
+}
+
+/// Sends what the body has, as far as there is room.
+fn send_body<R: Runtime, B: Body>(
+    link: &mut Link<R>,
+    mut body: Pin<&mut B>,
+    cx: &mut Context<'_>,
+    now: Instant,
+) -> Sent {
+    while link.capacity() > 0 {
+        let frame = match contained(|| body.as_mut().poll_frame(cx)) {
+            Some(Poll::Pending) => return Sent::More,
+            Some(Poll::Ready(None)) => return if link.finish(now, None) { Sent::All } else { Sent::Failed },
+            Some(Poll::Ready(Some(Ok(frame)))) => frame,
+            Some(Poll::Ready(Some(Err(_)))) | None => return Sent::Failed,
+        };
+        match frame.into_data() {
+            Ok(data) => {
+                if !link.send(now, data) {
+                    return Sent::Failed;
+                }
+                if body.is_end_stream() {
+                    return if link.finish(now, None) { Sent::All } else { Sent::Failed };
+                }
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    return if link.finish(now, Some(&trailers)) { Sent::All } else { Sent::Failed };
+                }
+            }
+        }
+    }
+    Sent::More
+}
+
+/// What `work` returns, unless it panics. What panicked is dropped and never polled again, so nobody sees what it left half done.
+fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+impl<R: Runtime, S: HttpService> fmt::Debug for Serve<R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve").field("over", &self.link.is_none()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,277 @@
+//! The HTTP server against peers that are slow, mute, deaf or mad: deadlines that fire, and others that are served on.
+//!
+//! Mostly in the simulator, where a minute costs nothing.
+
+mod http_web;
+mod support;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use glowplug::core::Seed;
+use glowplug::runtime::Runtime;
+use glowplug::runtime::http::server::Config;
+use glowplug::runtime::time::{sleep, within};
+use glowplug::sim::{Sim, Simulation, seeds};
+
+use http_web::{App, Plug, app, connect, get, post, serving, text};
+
+support::on_each_executor![slow_peers_are_given_up, a_deaf_peer_is_given_up, garbage_from_dice];
+
+const SOON: Duration = Duration::from_millis(60);
+
+/// Deadlines that a test on a real clock has time for.
+fn impatient() -> Config {
+    Config::default()
+        .head_timeout(Some(SOON))
+        .idle_timeout(Some(SOON))
+        .body_timeout(Some(SOON))
+        .write_timeout(Some(SOON))
+        .linger_timeout(SOON)
+}
+
+async fn slow_peers_are_given_up<R: Plug>(runtime: R) {
+    serving(&runtime, impatient(), app(&runtime), async |at, stopper| {
+        // Nothing at all: closed without a word.
+        let mut mute = connect(&runtime, &at).await;
+        assert_eq!(mute.rest().await, "");
+        // Half a head.
+        let mut half = connect(&runtime, &at).await;
+        half.send("GET /hello HTTP/1.1\r\nhost:").await;
+        assert_eq!(half.answer().await.status, 408);
+        assert_eq!(half.rest().await, "");
+        // A body that stops: its handler is told, and the answer is the machine's.
+        let mut stuck = connect(&runtime, &at).await;
+        stuck.send("POST /count HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\nabc").await;
+        assert_eq!(stuck.answer().await.status, 408);
+        assert_eq!(stuck.rest().await, "");
+        // Nothing after an answer.
+        let mut idle = connect(&runtime, &at).await;
+        assert_eq!(idle.get("/hello").await.body, "hello");
+        assert_eq!(idle.rest().await, "");
+        while stopper.connections() > 0 {
+            sleep(&runtime, Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+async fn a_deaf_peer_is_given_up<R: Plug>(runtime: R) {
+    serving(&runtime, impatient(), app(&runtime), async |at, stopper| {
+        let mut deaf = connect(&runtime, &at).await;
+        deaf.send(get("/endless")).await;
+        while stopper.connections() == 0 {
+            sleep(&runtime, Duration::from_millis(1)).await;
+        }
+        // It never reads, and its connection ends all the same.
+        while stopper.connections() > 0 {
+            sleep(&runtime, Duration::from_millis(1)).await;
+        }
+        assert_eq!(connect(&runtime, &at).await.get("/hello").await.body, "hello");
+    })
+    .await;
+}
+
+/// Bytes that look like HTTP now and then.
+fn garbage(seed: u64) -> Vec<u8> {
+    const WORDS: [&str; 16] = [
+        "GET ",
+        "POST ",
+        "/echo ",
+        "/hello",
+        " HTTP/1.1",
+        "\r\n",
+        "\r\n\r\n",
+        "host: here\r\n",
+        "content-length: 5\r\n",
+        "transfer-encoding: chunked\r\n",
+        "5\r\n",
+        "0\r\n\r\n",
+        "expect: 100-continue\r\n",
+        "\n",
+        "connection: upgrade\r\n",
+        "upgrade: x\r\n",
+    ];
+    let mut rng = Seed::from_u64(seed).rng();
+    let mut bytes = Vec::new();
+    if rng.chance(3, 4) {
+        bytes.extend_from_slice(b"POST /echo HTTP/1.1\r\nhost: here\r\n");
+    }
+    for _ in 0..rng.below(12) {
+        match rng.below(5) {
+            0 => bytes.extend((0..rng.below(20)).map(|_| rng.below(256) as u8)),
+            _ => bytes.extend_from_slice(WORDS[rng.below(16) as usize].as_bytes()),
+        }
+    }
+    bytes
+}
+
+async fn garbage_from_dice<R: Plug>(runtime: R) {
+    serving(&runtime, impatient(), app(&runtime), async |at, _| {
+        let mut calm = connect(&runtime, &at).await;
+        for round in 0..6 {
+            let peers = (0..16).map(|n| {
+                let (runtime, at) = (&runtime, &at);
+                async move {
+                    let mut peer = connect(runtime, at).await;
+                    // It may be cut off before it has said all.
+                    let _ = support::write(&mut peer.stream, garbage(round * 16 + n)).await;
+                    let _ = support::shutdown(&mut peer.stream).await;
+                    peer.rest().await;
+                }
+            });
+            join_all(peers).await;
+            if calm.head_of_hello().await.is_none() {
+                calm = connect(&runtime, &at).await;
+            }
+        }
+    })
+    .await;
+}
+
+/// Runs `test` on a fresh network for each seed, and looks for what was left over.
+fn simulated<F: Future<Output = ()>>(count: u64, test: impl Fn(Sim, u64) -> F) {
+    for seed in seeds(count) {
+        let mut simulation = Simulation::new(seed);
+        let host = simulation.host("here", [10, 0, 0, 1]);
+        simulation.run(test(host.clone(), seed));
+        simulation.run_until_idle();
+        let usage = simulation.usage();
+        assert_eq!((usage.streams, usage.listeners), (0, 0), "a socket is left over, seed {seed}");
+    }
+}
+
+#[test]
+fn the_defaults_end_every_slow_peer() {
+    simulated(3, |host, _| async move {
+        serving(&host, Config::default(), app(&host), async |at, stopper| {
+            let begin = host.now();
+            let mut peers = Vec::new();
+            for first in [
+                "",
+                "G",
+                "GET / HTTP/1.1\r\n",
+                "POST /count HTTP/1.1\r\nhost: x\r\ncontent-length: 9000\r\n\r\n",
+            ] {
+                let mut peer = connect(&host, &at).await;
+                if !first.is_empty() {
+                    peer.send(first).await;
+                }
+                peers.push(peer);
+            }
+            let mut deaf = connect(&host, &at).await;
+            deaf.send(get("/endless")).await;
+            // A byte now and then buys no more time than it is worth.
+            for _ in 0..20 {
+                sleep(&host, Duration::from_secs(10)).await;
+                for peer in &mut peers {
+                    let _ = support::write(&mut peer.stream, "x").await;
+                }
+                let _ =
+                    within(&host, Some(Duration::from_millis(1)), support::read_some(&mut deaf.stream, 1))
+                        .await;
+            }
+            while stopper.connections() > 0 {
+                sleep(&host, Duration::from_millis(100)).await;
+            }
+            assert!(host.now() < begin + Duration::from_secs(300), "after {:?}", host.now() - begin);
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_slow_reader_that_reads_is_served() {
+    simulated(3, |host, _| async move {
+        serving(&host, Config::default(), app(&host), async |at, _| {
+            let mut slow = connect(&host, &at).await;
+            slow.send(get("/announced?2000000")).await;
+            // A hundred seconds for all of it: slow, but not stuck.
+            let mut count = 0;
+            while count < 2_000_000 {
+                assert!(slow.more().await, "cut off after {count} bytes");
+                count += slow.input.split().len();
+                sleep(&host, Duration::from_secs(2)).await;
+                if count > 500_000 {
+                    break;
+                }
+            }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_body_that_nobody_reads_holds_its_peer_back() {
+    simulated(3, |host, _| async move {
+        let napping = host.clone();
+        let lazy = App::new(move |request: http::Request<_>| {
+            let nap = sleep(&napping, Duration::from_secs(600));
+            async move {
+                nap.await;
+                drop(request);
+                text("late")
+            }
+        });
+        serving(&host, Config::default(), lazy, async |at, _| {
+            let mut client = connect(&host, &at).await;
+            client.send("POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 100000000\r\n\r\n").await;
+            let mut out = glowplug::core::SendBuf::with_room(100_000_000);
+            out.push(vec![b'x'; 50_000_000].into());
+            let writing = std::future::poll_fn(|cx| {
+                use glowplug::runtime::Transport;
+                while !out.is_empty() {
+                    std::task::ready!(client.stream.poll_write(cx, &mut out)).expect("written");
+                }
+                std::task::Poll::Ready(())
+            });
+            within(&host, Some(Duration::from_secs(100)), writing).await.expect_err("nobody reads it");
+            assert!(out.len() > 49_000_000, "{} bytes were read for nobody", 50_000_000 - out.len());
+            // And its deadline does not count while it is the handler who is slow.
+            assert_eq!(client.answer().await.body, "late");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn connections_that_break_anywhere_leave_nothing_behind() {
+    simulated(150, |host, seed| async move {
+        let mut rng = Seed::from_u64(seed).rng();
+        let (how, after) = (rng.below(3), Duration::from_millis(rng.below(60)));
+        let dropped = rng.below(8);
+        serving(&host, impatient(), app(&host), async |at, stopper| {
+            let requests = async {
+                let mut client = connect(&host, &at).await;
+                client
+                    .send(
+                        get("/pieces?300000")
+                            + &post("/echo", &"e".repeat(5000))
+                            + &get("/nap")
+                            + &get("/hello"),
+                    )
+                    .await;
+                assert_eq!(client.answer().await.body.len(), 300_000);
+                assert_eq!(client.answer().await.body.len(), 5000);
+                assert_eq!(client.answer().await.body, "awake");
+                assert_eq!(client.answer().await.body, "hello");
+            };
+            match how {
+                // All of it.
+                0 => requests.await,
+                // The client is gone in mid answer.
+                1 => drop(within(&host, Some(after), requests).await),
+                // It is gone in mid request.
+                _ => {
+                    let mut client = connect(&host, &at).await;
+                    client.send("POST /count HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\n").await;
+                    client.send(vec![b'x'; dropped as usize]).await;
+                }
+            }
+            while stopper.connections() > 0 {
+                sleep(&host, Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    });
+}
