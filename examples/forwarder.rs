@@ -35,7 +35,8 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("listen") => options.listen = parser.value()?.parse()?,
             Long("to") => {
                 let text = parser.value()?.string()?;
-                let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 53)));
+                let address =
+                    text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 53)));
                 options.to.push(address.map_err(|_| format!("a server is an address: {text}"))?);
             }
             Long("help") => {
@@ -78,7 +79,8 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let (config, hosts) = system_config()?;
     let servers = if options.to.is_empty() { config.servers.clone() } else { options.to };
     // A laptop that is off the net for a while goes on with what it knows.
-    let config = ResolverConfig { servers, stale: Some(StaleConfig::default()), cache_entries: 50_000, ..config };
+    let config =
+        ResolverConfig { servers, stale: Some(StaleConfig::default()), cache_entries: 50_000, ..config };
     println!("asking {}", config.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let resolver = Resolver::builder(Tokio).config(config).hosts(hosts).build();
     let server = Server::bind(Tokio, options.listen).await?;

@@ -39,7 +39,8 @@ const HELP: &str = "lookup NAME [TYPE...] [@SERVER] [--tls SERVER-NAME] [--on to
 
 fn options() -> Result<Options, lexopt::Error> {
     use lexopt::prelude::*;
-    let mut options = Options { what: String::new(), types: Vec::new(), server: None, tls: None, smol: false };
+    let mut options =
+        Options { what: String::new(), types: Vec::new(), server: None, tls: None, smol: false };
     let mut server = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -58,7 +59,9 @@ fn options() -> Result<Options, lexopt::Error> {
             Value(word) => match word.string()? {
                 word if word.starts_with('@') => server = Some(word[1..].to_owned()),
                 word if options.what.is_empty() => options.what = word,
-                word => options.types.push(word.to_ascii_uppercase().parse().map_err(|_| format!("no such type: {word}"))?),
+                word => options
+                    .types
+                    .push(word.to_ascii_uppercase().parse().map_err(|_| format!("no such type: {word}"))?),
             },
             other => return Err(other.unexpected()),
         }
@@ -68,7 +71,8 @@ fn options() -> Result<Options, lexopt::Error> {
     }
     if let Some(text) = server {
         let port = if options.tls.is_some() { 853 } else { 53 };
-        let address = text.parse().or_else(|_| text.parse().map(|address: IpAddr| SocketAddr::new(address, port)));
+        let address =
+            text.parse().or_else(|_| text.parse().map(|address: IpAddr| SocketAddr::new(address, port)));
         options.server = Some(address.map_err(|_| format!("a server is an address: {text}"))?);
     }
     if options.tls.is_some() && options.server.is_none() {
@@ -122,7 +126,8 @@ where
             page.add(result, runtime.now() - begin);
         }
     } else {
-        let lookups: Vec<_> = options.types.iter().map(|rtype| resolver.lookup(&options.what, *rtype)).collect();
+        let lookups: Vec<_> =
+            options.types.iter().map(|rtype| resolver.lookup(&options.what, *rtype)).collect();
         for (lookup, rtype) in lookups.into_iter().zip(&options.types) {
             page.add_of(*rtype, lookup.await, runtime.now() - begin);
         }
@@ -140,7 +145,8 @@ struct Page {
 impl Page {
     fn new() -> Self {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
         Self { table, notes: Vec::new(), found: false }
     }
 
@@ -168,11 +174,11 @@ impl Page {
             Source::Server => "from a server",
             Source::Cache => "from the cache",
             Source::Hosts => "from the hosts file",
-            _ => "known without asking",
+            Source::Local => "known without asking",
         };
         let mut note = format!("{}: {source} after {took:.1?}", answer.rtype);
         if let Freshness::Stale(age) = answer.freshness {
-            note += &format!(", out of date by {age:.0?}");
+            note = format!("{note}, out of date by {age:.0?}");
         }
         if answer.authentic {
             note += ", verified by the server";
@@ -215,11 +221,8 @@ fn duration(seconds: u32) -> String {
 
 /// An error with all that led to it.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

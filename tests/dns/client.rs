@@ -31,7 +31,7 @@ async fn messages_come_as_they_are<R: Plug>(runtime: R) {
         let reply = client.ask("gone.example.test", RecordType::A).expect("a name").await.expect("a reply");
         assert_eq!(reply.view().rcode(), Ok(Rcode::NXDOMAIN));
         let mut query = Query::new(name("www.example.test"), RecordType::AAAA);
-        query.edns = Some(Edns { options: vec![EdnsOption::Nsid(Default::default())], ..Edns::default() });
+        query.edns = Some(Edns { options: vec![EdnsOption::Nsid(bytes::Bytes::new())], ..Edns::default() });
         let reply = client.query(query).await.expect("a reply");
         assert_eq!(reply.view().answers().count(), 1);
         assert!(client.ask("a..b", RecordType::A).is_err());

@@ -16,7 +16,7 @@ use glowplug::runtime::tls::{ClientConfig, ServerConfig};
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::support;
-use crate::world::{Answers, Plug, ZONE, name};
+use crate::world::{Answers, Plug, ZONE, big_texts, name};
 
 /// A program that runs until the test is over.
 struct Daemon {
@@ -94,7 +94,7 @@ fn start(program: &Path, folder: PathBuf, arguments: &[&str], ports: &[u16]) -> 
 
 /// The zone with a text that no datagram holds.
 fn zone_text() -> String {
-    let big: String = (0..12).map(|n| format!("big TXT \"{n:02}{}\"\n", "x".repeat(248))).collect();
+    let big = big_texts().map(|text| format!("big TXT \"{text}\"\n")).join("");
     format!("$ORIGIN example.test.\n{ZONE}{big}")
 }
 
@@ -143,9 +143,7 @@ fn unbound() -> Option<(Daemon, u16, u16, ClientConfig)> {
         .expect("signed");
     std::fs::write(folder.join("key.pem"), pem("PRIVATE KEY", &key.serialize_der())).expect("written");
     std::fs::write(folder.join("cert.pem"), pem("CERTIFICATE", certificate.der())).expect("written");
-    let big: String = (0..12)
-        .map(|n| format!(" local-data: 'big.example.test. TXT \"{n:02}{}\"'\n", "x".repeat(248)))
-        .collect();
+    let big = big_texts().map(|text| format!(" local-data: 'big.example.test. TXT \"{text}\"'\n")).join("");
     let conf = format!(
         "server:\n interface: 127.0.0.1@{port}\n interface: 127.0.0.1@{tls_port}\n tls-port: {tls_port}\n \
          tls-service-key: \"{0}/key.pem\"\n tls-service-pem: \"{0}/cert.pem\"\n directory: \"{0}\"\n \
