@@ -68,7 +68,9 @@ fn story(seed: u64, link: Link, options: &str, trouble: bool) {
 
 async fn connect(host: &Sim, uri: &str) -> Option<Client<Sim>> {
     for _ in 0..20 {
-        if let Ok(client) = Client::builder(host.clone()).timeout(Some(Duration::from_secs(20))).connect(uri).await {
+        if let Ok(client) =
+            Client::builder(host.clone()).timeout(Some(Duration::from_secs(20))).connect(uri).await
+        {
             return Some(client);
         }
         host.sleep(Duration::from_millis(100)).await;

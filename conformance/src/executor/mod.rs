@@ -19,10 +19,12 @@
 
 mod cancelling;
 mod datagrams;
-#[cfg(feature = "http")]
-pub mod http_client;
+#[cfg(feature = "dns")]
+pub mod dns;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "http")]
+pub mod http_client;
 mod io;
 mod machines;
 #[cfg(feature = "mongodb")]
@@ -31,9 +33,9 @@ pub mod mongodb;
 mod plugs;
 #[cfg(feature = "redis")]
 pub mod redis;
-pub mod services;
 #[cfg(feature = "riak")]
 pub mod riak;
+pub mod services;
 mod streams;
 mod tasks;
 mod timers;

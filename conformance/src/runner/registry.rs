@@ -160,6 +160,8 @@ impl Registry {
         registry.http_client::<executor::Tokio>();
         #[cfg(all(feature = "http", feature = "tokio"))]
         registry.http_server::<executor::Tokio>();
+        #[cfg(all(feature = "dns", feature = "tokio"))]
+        registry.dns::<executor::Tokio>();
         #[cfg(feature = "tokio")]
         registry.services::<executor::Tokio>();
         #[cfg(all(feature = "mongodb", feature = "tokio"))]
@@ -176,6 +178,8 @@ impl Registry {
         registry.http_client::<executor::Smol>();
         #[cfg(all(feature = "http", feature = "smol"))]
         registry.http_server::<executor::Smol>();
+        #[cfg(all(feature = "dns", feature = "smol"))]
+        registry.dns::<executor::Smol>();
         #[cfg(feature = "smol")]
         registry.services::<executor::Smol>();
         #[cfg(all(feature = "mongodb", feature = "smol"))]
@@ -192,6 +196,8 @@ impl Registry {
         registry.http_client::<executor::Sim>();
         #[cfg(all(feature = "http", feature = "sim"))]
         registry.http_server::<executor::Sim>();
+        #[cfg(all(feature = "dns", feature = "sim"))]
+        registry.dns::<executor::Sim>();
         #[cfg(feature = "sim")]
         registry.services::<executor::Sim>();
         #[cfg(all(feature = "mongodb", feature = "sim"))]
@@ -240,7 +246,7 @@ impl Registry {
     #[cfg(feature = "http")]
     pub fn http_client<E: Executor>(&mut self) {
         for (suite, case) in executor::http_client::cases::<E>() {
-                self.add(suite.to_owned(), case);
+            self.add(suite.to_owned(), case);
         }
     }
 
@@ -264,7 +270,7 @@ impl Registry {
             + Spawn<executor::services::Restarted<E::Runtime>>,
     {
         for (suite, case) in executor::services::cases::<E>() {
-                self.add(suite.to_owned(), case);
+            self.add(suite.to_owned(), case);
         }
     }
 
@@ -275,6 +281,17 @@ impl Registry {
         E::Runtime: Spawn<mongodb::Janitor<E::Runtime>> + Spawn<mongodb::Serving<E::Runtime>>,
     {
         for (suite, case) in executor::mongodb::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the resolver, the client and the server of DNS to that column.
+    #[cfg(feature = "dns")]
+    pub fn dns<E: Executor>(&mut self)
+    where
+        E::Runtime: executor::dns::Plug,
+    {
+        for (suite, case) in executor::dns::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
@@ -294,7 +311,7 @@ impl Registry {
     #[cfg(feature = "udp")]
     pub fn udp<E: Executor<Runtime: executor::udp::Conversing>>(&mut self) {
         for (suite, case) in executor::udp::cases::<E>() {
-                self.add(suite.to_owned(), case);
+            self.add(suite.to_owned(), case);
         }
     }
 
