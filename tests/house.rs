@@ -131,6 +131,20 @@ fn the_smol_build_has_no_tokio_and_no_mio() {
 }
 
 #[test]
+fn axum_as_it_is_served_here_has_no_executor() {
+    let listing = cargo(&[
+        "tree", "--locked", "-p", "axum",
+        // Only tests depend on it here, so their edges count too.
+        "-e", "all", "--prefix", "none", "--format", "{p}",
+    ]);
+    let tree: BTreeSet<&str> = listing.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(tree.contains("tower"), "{tree:?}");
+    for stranger in EXECUTORS.into_iter().chain(["hyper"]) {
+        assert!(!tree.contains(stranger), "{stranger} is in the tree of axum");
+    }
+}
+
+#[test]
 fn a_protocol_alone_has_no_executor() {
     for package in ["core", "dns", "http", "mongodb", "redis", "riak", "udp"] {
         let tree = tree(&format!("glowplug-{package}"), "");

@@ -232,7 +232,7 @@ async fn pipelined_requests_are_answered_in_order<R: Plug>(runtime: R) {
         };
         let all: String = (0..400).map(request).collect();
         client.send(all).await;
-        for n in 0..400 {
+        for n in 0..400_usize {
             let seen = client.answer().await;
             match n % 4 {
                 0 if n.is_multiple_of(40) => assert_eq!(seen.body, "awake"),
