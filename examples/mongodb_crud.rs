@@ -44,10 +44,8 @@ async fn tour<R: Runtime + Spawn<Janitor<R>>>(runtime: R, uri: &str) -> Result<(
     let old: Vec<Book> = old.into_stream().try_collect().await?;
     println!("before 1850: {old:?}");
 
-    let changed = books
-        .update_many(doc! { "author": "Jane Austen" }, doc! { "$set": { "shelf": "A" } })
-        .run()
-        .await?;
+    let changed =
+        books.update_many(doc! { "author": "Jane Austen" }, doc! { "$set": { "shelf": "A" } }).run().await?;
     println!("moved {} books", changed.modified);
 
     let loose = books.with_type::<Document>();

@@ -18,10 +18,7 @@ use glowplug::tokio::{Endpoint, Tokio};
 /// Documents in one step of the bar.
 const STEP: usize = 1000;
 
-async fn import(
-    into: &Collection<Document, Tokio>,
-    documents: Vec<Document>,
-) -> Result<(), Box<dyn Error>> {
+async fn import(into: &Collection<Document, Tokio>, documents: Vec<Document>) -> Result<(), Box<dyn Error>> {
     let (all, mut done) = (documents.len(), 0);
     for part in documents.chunks(STEP) {
         let models = part.iter().cloned().map(WriteModel::Insert);
@@ -63,7 +60,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tokio::spawn(serve_memory(Tokio, server, Handle::default()));
     let client = Client::connect(&uri).await?;
     let into = client.database("import").collection("numbers");
-    let documents = (0..20_000).map(|number| doc! { "_id": number, "square": i64::from(number) * i64::from(number) });
+    let documents =
+        (0..20_000).map(|number| doc! { "_id": number, "square": i64::from(number) * i64::from(number) });
     import(&into, documents.collect()).await?;
     println!("the server counts {}", into.count(doc! {}).run().await?);
     Ok(())

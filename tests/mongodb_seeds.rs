@@ -68,7 +68,9 @@ fn story(seed: u64, link: Link, options: &str, trouble: bool) {
 
 async fn connect(host: &Sim, uri: &str) -> Option<Client<Sim>> {
     for _ in 0..20 {
-        if let Ok(client) = Client::builder(host.clone()).timeout(Some(Duration::from_secs(20))).connect(uri).await {
+        if let Ok(client) =
+            Client::builder(host.clone()).timeout(Some(Duration::from_secs(20))).connect(uri).await
+        {
             return Some(client);
         }
         host.sleep(Duration::from_millis(100)).await;
@@ -125,7 +127,7 @@ async fn read_all(fruit: &Collection<Document, Sim>, dice: &mut Rng, trouble: bo
 
 #[test]
 fn good_networks() {
-    for seed in seeds(40) {
+    for seed in seeds(20) {
         story(seed, Link::new(), "?maxPoolSize=2", false);
         story(seed, Link::rough(), "", false);
     }
@@ -133,7 +135,7 @@ fn good_networks() {
 
 #[test]
 fn networks_that_break() {
-    for seed in seeds(100) {
+    for seed in seeds(50) {
         story(seed, Link::new().cuts(0.3, 4000).refuse(0.1), "?maxPoolSize=3", true);
         story(seed, Link::rough().cuts(0.2, 4000), "?compressors=zlib", true);
     }

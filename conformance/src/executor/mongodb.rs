@@ -125,7 +125,8 @@ async fn many_callers<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>(world:
     with_server(&world, async |uri, _| {
         let (client, numbers) = connect(&world.runtime, &format!("{uri}/?maxPoolSize=3")).await?;
         fill(&numbers).await?;
-        let callers = (0..64).map(|_| Box::pin(pair_up(&numbers, 10)) as Pin<Box<dyn Future<Output = Tried> + '_>>);
+        let callers =
+            (0..64).map(|_| Box::pin(pair_up(&numbers, 10)) as Pin<Box<dyn Future<Output = Tried> + '_>>);
         all(callers.collect()).await?;
         ensure(client.connections() <= 3, || format!("there are {} connections", client.connections()))
     })
