@@ -103,11 +103,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let client = Client::connect(&uri).await?;
     let fruit = client.database("shop").collection::<Document>("fruit");
     fruit.insert_many(&[doc! { "name": "fig" }, doc! { "name": "kiwi" }]).run().await?;
-    println!("found {:?}", fruit.find(doc! { "name": "fig" }).collect().await?);
+    let figs = Box::pin(fruit.find(doc! { "name": "fig" }).collect()).await?;
+    println!("found {figs:?}");
     Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio.block_on(run())
+    tokio.block_on(Box::pin(run()))
 }

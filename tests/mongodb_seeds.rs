@@ -127,7 +127,7 @@ async fn read_all(fruit: &Collection<Document, Sim>, dice: &mut Rng, trouble: bo
 
 #[test]
 fn good_networks() {
-    for seed in seeds(40) {
+    for seed in seeds(20) {
         story(seed, Link::new(), "?maxPoolSize=2", false);
         story(seed, Link::rough(), "", false);
     }
@@ -135,7 +135,7 @@ fn good_networks() {
 
 #[test]
 fn networks_that_break() {
-    for seed in seeds(100) {
+    for seed in seeds(50) {
         story(seed, Link::new().cuts(0.3, 4000).refuse(0.1), "?maxPoolSize=3", true);
         story(seed, Link::rough().cuts(0.2, 4000), "?compressors=zlib", true);
     }

@@ -79,6 +79,7 @@ fn assert_send<T: Send>(value: T) -> T {
 
 #[test]
 fn operations_move_between_threads() {
+    #[expect(clippy::manual_async_fn, reason = "the signature is what is tested: it says Send")]
     fn task(client: Client<glowplug::tokio::Tokio>) -> impl Future<Output = usize> + Send {
         async move {
             let fruit = client.database("shop").collection::<Document>("fruit");

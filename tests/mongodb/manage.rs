@@ -132,7 +132,7 @@ async fn compression<R: Plug>(runtime: R) {
     for compressor in ["snappy", "zlib", "zstd"] {
         with_client(runtime.clone(), &format!("?compressors={compressor}"), async |client, fruit, _| {
             let info = client.server_info().expect("connected");
-            assert_eq!(info.compressor.map(|own| own.name()), Some(compressor));
+            assert_eq!(info.compressor.map(glowplug::mongodb::wire::Compressor::name), Some(compressor));
             grow(&fruit, 300).await;
             assert_eq!(fruit.find(doc! {}).collect().await.expect("found").len(), 300);
         })

@@ -306,6 +306,7 @@ impl ClientConnection {
                 self.state = State::Ready;
                 self.keys = keys;
                 self.info = Some((*info).clone());
+                self.refuse_what_is_too_long();
                 self.deadline = None;
                 self.touch(now);
                 self.close_if_done();
@@ -323,19 +324,27 @@ impl ClientConnection {
         self.push_sent(request_id, Owner::Handshake, false);
     }
 
+    /// Takes what the server does not take out of the queue. A driver looks for events before it sends and after something was sent, so
+    /// this cannot wait until the command's turn has come.
+    fn refuse_what_is_too_long(&mut self) {
+        let Some(info) = &self.info else { return };
+        let (answered, queued_bytes) = (&mut self.answered, &mut self.queued_bytes);
+        self.queue.retain(|(token, command)| match encode::check(command, info) {
+            Ok(()) => true,
+            Err(error) => {
+                *queued_bytes = queued_bytes.saturating_sub(command.size());
+                answered.push_back((*token, Response::Refused(error)));
+                false
+            }
+        });
+    }
+
     /// Encodes the command at the front of the queue, if there is one.
     fn send_next(&mut self, out: &mut SendBuf) -> bool {
         let Some(info) = &self.info else { return false };
-        let (compressor, allowed) = match self.queue.front() {
-            Some((_, command)) => (info.compressor, encode::check(command, info)),
-            None => return false,
-        };
+        let compressor = info.compressor;
         let Some((token, command)) = self.queue.pop_front() else { return false };
         self.queued_bytes = self.queued_bytes.saturating_sub(command.size());
-        if let Err(error) = allowed {
-            self.answered.push_back((token, Response::Refused(error)));
-            return true;
-        }
         let request_id = self.request_id();
         encode::command(&command, request_id, &self.config, compressor, out);
         match command.expects {
@@ -490,6 +499,10 @@ impl RequestProtocol for ClientConnection {
         let too_many_bytes = !self.queue.is_empty() && self.queued_bytes + size > limits.max_queued_bytes();
         if self.in_flight() >= limits.max_in_flight() || too_many_bytes {
             return Err(SubmitError::Full(command));
+        }
+        if let Some(Err(error)) = self.info.as_ref().map(|info| encode::check(&command, info)) {
+            self.answered.push_back((token, Response::Refused(error)));
+            return Ok(());
         }
         self.queued_bytes += size;
         self.queue.push_back((token, command));

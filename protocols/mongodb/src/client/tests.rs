@@ -348,6 +348,20 @@ fn the_servers_limits_are_respected() {
 }
 
 #[test]
+fn a_refusal_waits_for_nothing_to_be_sent() {
+    // A driver that finds no event and nothing to send waits for the peer, who has nothing to say.
+    let mut pair = Pair::ready(Config::default());
+    pair.submit(1, command(1).with("text", "x".repeat(20_000)));
+    let event = pair.client.poll_event(NOW, &mut BytesMut::new()).unwrap().unwrap();
+    let answer = ClientConnection::into_answer(event).unwrap();
+    assert!(matches!(answer.response, Response::Refused(_)) && answer.last);
+    let mut early = Pair::new(Config::default());
+    early.submit(1, command(1).with("text", "x".repeat(20_000)));
+    early.serve(&mut |request| greeting(request, &[]));
+    assert!(early.events.iter().any(|event| matches!(event, Event::Answer(answer) if answer.last)));
+}
+
+#[test]
 fn unacknowledged_commands_are_answered_when_they_are_sent() {
     let mut pair = Pair::ready(Config::default());
     pair.submit(1, command(1).expecting(Expects::Nothing));
@@ -457,7 +471,7 @@ fn submitting_is_bounded() {
     assert!(matches!(pair.client.submit(NOW, Token(3), command(3)), Err(SubmitError::Full(_))));
     pair.serve(&mut echo);
     let limits = Limits::default().with_max_queued_bytes(1);
-    let mut pair = Pair::ready(Config { limits, ..Config::default() });
+    let mut pair = Pair::new(Config { limits, ..Config::default() });
     pair.submit(1, command(1).with("text", "x".repeat(100_000)));
     assert!(matches!(pair.client.submit(NOW, Token(3), command(3)), Err(SubmitError::Full(_))));
     pair.client.close(NOW);
