@@ -54,7 +54,9 @@ async fn story<R: Runtime>(riak: Client<R>) -> Result<(), Failure> {
     while let Some(chunk) = keys.next().await {
         let chunk = chunk?;
         done += chunk.len();
-        longest = chunk.iter().map(|key| key.len()).fold(longest, usize::max);
+        for key in chunk {
+            longest = longest.max(key.len());
+        }
         if bar {
             draw(done, total);
         }

@@ -42,8 +42,9 @@ async fn story<R: Runtime>(riak: Client<R>) -> Result<(), Failure> {
     println!("written:   {:?}", read.siblings[0].value);
 
     // Two people change what they both read. The first replaces it; the second cannot have known, and so both are kept.
-    riak.ask(read.put(monday(), Content::new("buy bread"))).await?;
-    riak.ask(read.put(monday(), Content::new("buy cheese"))).await?;
+    let instead = |text: &'static str| Content { value: text.into(), ..read.siblings[0].clone() };
+    riak.ask(read.put(monday(), instead("buy bread"))).await?;
+    riak.ask(read.put(monday(), instead("buy cheese"))).await?;
     let both = riak.get(monday()).await?.ok_or("nobody deleted it")?;
     println!("siblings:  {:?}", both.siblings.iter().map(|one| &one.value).collect::<Vec<_>>());
 

@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -141,4 +142,36 @@ fn callers_that_leave_at_any_poll_lose_no_room() {
             assert!(pool.open() <= 3);
         });
     }
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_lone_caller_does_not_wake_the_reaper_each_time() {
+    let mut simulation = Simulation::new(1);
+    let host = simulation.host("here", [10, 0, 0, 1]);
+    simulation.run(async {
+        let pool: Pool<u8, u32, Sim> = Pool::new(host.clone(), PoolConfig::default());
+        let mut reaper = std::pin::pin!(pool.reaper());
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        for _ in 0..100 {
+            let mut polling = Context::from_waker(&waker);
+            assert!(reaper.as_mut().poll(&mut polling).is_pending());
+            let mut lease = pool.get(&0).await.expect("room");
+            let connection = lease.take().unwrap_or(7);
+            host.sleep(Duration::from_millis(1)).await;
+            lease.put_back(connection);
+        }
+        // The first to lie idle is told; from then on the reaper looks by itself.
+        assert!(wakes.0.load(Ordering::Relaxed) <= 2, "{} wakes", wakes.0.load(Ordering::Relaxed));
+    });
 }

@@ -186,12 +186,11 @@ async fn connection(
     let calls: Vec<&Turn> =
         recording.turns.iter().filter(|turn| !turn.is_handshake(recording.with_tls)).collect();
     loop {
-        let frame = match decoder.decode(&mut input).expect("the client sends frames") {
-            Some(frame) => frame,
-            None => match poll_fn(|cx| stream.poll_read(cx, &mut input)).await {
+        let Some(frame) = decoder.decode(&mut input).expect("the client sends frames") else {
+            match poll_fn(|cx| stream.poll_read(cx, &mut input)).await {
                 Ok(1..) => continue,
                 _ => return,
-            },
+            }
         };
         let handshake = recording
             .turns

@@ -55,7 +55,9 @@ fn world(seed: u64, link: Link) -> World {
     let node = Handle::new(Node::new(&Seed::from_u64(seed), NodeConfig::new()));
     let hosts: Vec<Sim> =
         (2..).zip(NODES).map(|(number, name)| simulation.host(name, [10, 0, 0, number])).collect();
-    hosts.iter().for_each(|host| serve(host, &node));
+    for host in &hosts {
+        serve(host, &node);
+    }
     World { simulation, client, hosts, node }
 }
 

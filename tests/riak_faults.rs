@@ -23,7 +23,7 @@ use glowplug::runtime::riak::memory::{Handle, Node, NodeConfig};
 use glowplug::runtime::riak::request::{Get, Index, Put};
 use glowplug::runtime::riak::resolve::LastWriteWins;
 use glowplug::runtime::riak::{
-    Bucket, Builder, Client, Config, ConnectError, Content, Error, Location, MapChange, Reaper,
+    Bucket, Builder, Client, Config, ConnectError, Content, Error, Location, MapChange, Reaper, ServerError,
     ServerErrorKind, Serving, SetChange, serve_memory,
 };
 use glowplug::runtime::server::Server;
@@ -116,6 +116,9 @@ async fn pair_up<R: Plug>(riak: &Client<R>) {
     }
 }
 
+/// A verb, to be asked for again and again.
+type Verb<'v> = Box<dyn Fn() -> LocalBoxFuture<'v, Result<(), Error>> + 'v>;
+
 async fn every_verb_dropped_at_every_poll<R: Plug>(runtime: R) {
     with_client(runtime, async |riak: Client<R>| {
         fill(&riak).await;
@@ -123,7 +126,6 @@ async fn every_verb_dropped_at_every_poll<R: Plug>(runtime: R) {
         let set = || Bucket::typed("sets", "s").key("k");
         riak.update_data(set(), SetChange::new().add("a")).await.expect("changed");
         let riak = &riak;
-        type Verb<'v> = Box<dyn Fn() -> LocalBoxFuture<'v, Result<(), Error>> + 'v>;
         macro_rules! verb {
             ($call:expr) => {
                 Box::new(move || async move { $call.await.map(drop) }.boxed_local()) as Verb<'_>
@@ -137,7 +139,7 @@ async fn every_verb_dropped_at_every_poll<R: Plug>(runtime: R) {
             verb!(riak.update(key(), &mut LastWriteWins, |_| Some(Content::new("v")))),
             verb!(async {
                 let many = riak.get_many((0..9).map(|n| Location::new("pairs", n.to_string())), 4).await;
-                many.into_iter().map(|(_, object)| object.map(drop)).collect::<Result<(), _>>()
+                many.into_iter().try_for_each(|(_, object)| object.map(drop))
             }),
             verb!(async { riak.list_keys("pairs").await?.collect_flat().await }),
             verb!(async {
@@ -418,7 +420,7 @@ async fn an_error_in_the_middle_of_a_stream<R: Plug>(runtime: R) {
         let mut listing = riak.list_keys("bucket").await.expect("begun");
         assert!(listing.next().await.expect("more").is_ok());
         let refused = listing.next().await.expect("an end");
-        let kind = refused.as_ref().err().and_then(Error::refusal).map(|error| error.kind());
+        let kind = refused.as_ref().err().and_then(Error::refusal).map(ServerError::kind);
         assert_eq!(kind, Some(ServerErrorKind::QuorumNotMet), "{refused:?}");
         assert!(listing.next().await.is_none());
         // The stream is in step: the same connection goes on.

@@ -66,6 +66,8 @@ struct State<K, C> {
     pool: glowplug_core::Pool<K, C>,
     wakers: BTreeMap<Ticket, Waker>,
     reaper: Option<Waker>,
+    /// When the reaper looks again by itself.
+    reaper_looks: Option<Instant>,
     closed: bool,
 }
 
@@ -78,10 +80,11 @@ impl<K: Ord + Clone, C> Shared<K, C> {
     fn change(&self, change: impl FnOnce(&mut State<K, C>) -> Option<Ticket>) {
         let (called, reaper, doomed) = {
             let mut state = self.lock();
-            let nothing_idle = state.pool.poll_timeout().is_none();
             let called = change(&mut state).and_then(|ticket| state.wakers.remove(&ticket));
-            let idle_now = nothing_idle && state.pool.poll_timeout().is_some();
-            let reaper = if idle_now { state.reaper.take() } else { None };
+            // A lone caller takes and puts back the same connection over and over; the reaper need not hear of each.
+            let idle_until = state.pool.poll_timeout();
+            let in_time = state.reaper_looks.is_some_and(|at| idle_until.is_none_or(|until| at <= until));
+            let reaper = if idle_until.is_some() && !in_time { state.reaper.take() } else { None };
             (called, reaper, state.pool.take_doomed())
         };
         drop(doomed);
@@ -105,6 +108,7 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
             pool: glowplug_core::Pool::new(config),
             wakers: BTreeMap::new(),
             reaper: None,
+            reaper_looks: None,
             closed: false,
         };
         Self {
@@ -311,7 +315,8 @@ impl<K: Ord + Clone, C, R: Runtime> Future for Reaper<K, C, R> {
             let doomed = {
                 let mut state = shared.lock();
                 state.pool.handle_timeout(now);
-                this.deadline.set(state.pool.poll_timeout());
+                state.reaper_looks = state.pool.poll_timeout();
+                this.deadline.set(state.reaper_looks);
                 state.reaper = Some(cx.waker().clone());
                 state.pool.take_doomed()
             };
