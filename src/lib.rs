@@ -10,6 +10,8 @@
 //! | `redis` | `glowplug::redis`: RESP2 and RESP3, both halves, commands as values |
 //! | `redis-memory` | the in-memory server, as a machine and served |
 //! | `tls` | rustls over any transport, with ring; `aws-lc-rs` adds a provider |
+//! | `signals` | Ctrl-C as a future on any executor, to stop a set of services |
+//! | `tracing` | spans per connection, request and task; nothing at all without it |
 //! | `tokio` | [`glowplug::tokio`](https://docs.rs/glowplug-tokio): everything bound to tokio |
 //! | `smol` | [`glowplug::smol`](https://docs.rs/glowplug-smol): everything bound to smol, and no tokio in the tree |
 //! | `sim` | [`glowplug::sim`](https://docs.rs/glowplug-sim): everything in a simulator, from one seed |
@@ -37,6 +39,11 @@ pub use glowplug_smol as smol;
 pub use glowplug_tokio as tokio;
 #[cfg(feature = "udp")]
 pub use glowplug_udp as udp;
+
+/// What MIGRATING.md shows, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../MIGRATING.md")]
+struct Migrating;
 
 /// What the README shows, compiled.
 #[cfg(doctest)]

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use glowplug::core::{Instant, SendBuf};
@@ -46,7 +47,9 @@ fn a_write_that_makes_room_lets_the_rest_follow() {
     smol::block_on(async {
         let request = Some("GET / HTTP/1.1\r\nhost: here\r\n\r\n");
         let transport = Hesitant { request, hesitated: false, written: 0 };
-        let machine = ServerConnection::new(Instant::ZERO, Arc::new(ServerConfig::default()));
+        let mut config = ServerConfig::default();
+        config.linger_timeout = Duration::from_millis(1);
+        let machine = ServerConnection::new(Instant::ZERO, Arc::new(config));
         let mut driver = Exclusive::new(Smol::default(), transport, machine);
         let Ok(Some(ServerEvent::Request { stream, .. })) = driver.next_event().await else {
             panic!("no request")

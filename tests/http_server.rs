@@ -224,7 +224,7 @@ async fn pipelined_requests_are_answered_in_order<R: Plug>(runtime: R) {
     with(&runtime, async |at, _| {
         let mut client = connect(&runtime, &at).await;
         let request = |n: usize| match n % 4 {
-            0 if n % 40 == 0 => get("/nap"),
+            0 if n.is_multiple_of(40) => get("/nap"),
             0 => get("/hello"),
             1 => post("/echo", &n.to_string()),
             2 => get(&format!("/pieces?{n}")),
@@ -235,7 +235,7 @@ async fn pipelined_requests_are_answered_in_order<R: Plug>(runtime: R) {
         for n in 0..400 {
             let seen = client.answer().await;
             match n % 4 {
-                0 if n % 40 == 0 => assert_eq!(seen.body, "awake"),
+                0 if n.is_multiple_of(40) => assert_eq!(seen.body, "awake"),
                 0 => assert_eq!(seen.body, "hello"),
                 1 => assert_eq!(seen.body, n.to_string()),
                 2 => assert_eq!(seen.body.len(), n),
@@ -257,15 +257,15 @@ async fn pipelines_without_a_reader_are_held_back<R: Plug>(runtime: R) {
     });
     serving(&runtime, Config::default(), counting, async |at, _| {
         let mut client = connect(&runtime, &at).await;
-        client.send(get("/").repeat(1000)).await;
-        // Sixty megabytes of answers are more than all buffers between here and there.
+        client.send(get("/").repeat(300)).await;
+        // Eighteen megabytes of answers are more than all buffers between here and there.
         let mut before = usize::MAX;
         while before != asked.load(Ordering::Relaxed) {
             before = asked.load(Ordering::Relaxed);
             sleep(&runtime, Duration::from_millis(50)).await;
         }
-        assert!(before < 900, "{before} requests were answered that nobody reads");
-        for _ in 0..1000 {
+        assert!(before < 280, "{before} requests were answered that nobody reads");
+        for _ in 0..50 {
             assert_eq!(client.answer().await.body.len(), 60_000);
         }
     })
@@ -445,7 +445,10 @@ async fn talk_through<R: Plug>(runtime: &R, request: &str, status: StatusCode) {
         assert_eq!(answered, status.as_u16());
         assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{head}");
         let mut upgraded = taken.recv().expect("granted").await.expect("handed over");
-        assert_eq!(stopper.connections(), 0, "it is no connection of the server's any more");
+        // It is no connection of the server's any more, as soon as its task has ended.
+        while stopper.connections() > 0 {
+            sleep(runtime, Duration::from_millis(1)).await;
+        }
         client.send(" and late").await;
         while upgraded.input.len() < 14 {
             support::read(&mut upgraded.transport, &mut upgraded.input).await.expect("read");

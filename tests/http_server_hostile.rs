@@ -7,14 +7,15 @@ mod support;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
 use glowplug::core::Seed;
-use glowplug::runtime::Runtime;
-use glowplug::runtime::http::server::Config;
+use glowplug::runtime::http::server::{Config, Server};
 use glowplug::runtime::time::{sleep, within};
-use glowplug::sim::{Sim, Simulation, seeds};
+use glowplug::runtime::{Endpoint, Runtime};
+use glowplug::sim::{Link, Sim, Simulation, seeds};
 
-use http_web::{App, Plug, app, connect, get, post, serving, text};
+use http_web::{App, Plug, Raw, app, connect, get, post, serving, text};
 
 support::on_each_executor![slow_peers_are_given_up, a_deaf_peer_is_given_up, garbage_from_dice];
 
@@ -274,4 +275,91 @@ fn connections_that_break_anywhere_leave_nothing_behind() {
         })
         .await;
     });
+}
+
+/// Sends `bodies` in one pipeline and takes as many answers as come.
+async fn echoed(client: &mut Raw<glowplug::sim::Stream>, bodies: &[String]) -> Vec<Bytes> {
+    let requests: String = bodies.iter().map(|body| post("/collect?100000", body)).collect();
+    let mut answers = Vec::new();
+    if support::write(&mut client.stream, requests).await.is_err() {
+        return answers;
+    }
+    while answers.len() < bodies.len() {
+        let Some(end) = client.input.windows(4).position(|window| window == b"\r\n\r\n") else {
+            if client.more().await {
+                continue;
+            }
+            break;
+        };
+        let head = String::from_utf8_lossy(&client.input[..end]).into_owned();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let whole = end + 4 + length.and_then(|length| length.parse::<usize>().ok()).expect("a length");
+        while client.input.len() < whole {
+            if !client.more().await {
+                return answers;
+            }
+        }
+        let answer = client.input.split_to(whole).freeze().slice(end + 4..);
+        if !head.starts_with("HTTP/1.1 200 ") {
+            assert!(head.starts_with("HTTP/1.1 4"), "{head}");
+            break;
+        }
+        answers.push(answer);
+    }
+    answers
+}
+
+#[test]
+fn whatever_the_network_does_answers_belong_to_their_requests() {
+    for seed in seeds(100) {
+        let broken = seed % 2 == 1;
+        let link = if broken { Link::rough().cuts(0.3, 20_000) } else { Link::rough() };
+        let mut simulation = Simulation::new(seed).configure(|net| net.default_link(link));
+        let (client, host) =
+            (simulation.host("client", [10, 0, 0, 1]), simulation.host("server", [10, 0, 0, 2]));
+        simulation.run(async {
+            let at = Endpoint::Tcp(([0, 0, 0, 0], 80).into());
+            let config = Config::default().drain_timeout(Duration::from_secs(10));
+            let server = Server::bind(host.clone(), at).await.expect("a free port").config(config);
+            let stopper = server.stopper();
+            let asking = async {
+                let callers = (0..4).map(|caller| {
+                    let client = &client;
+                    async move {
+                        let mut rng = Seed::from_u64(seed * 4 + caller).rng();
+                        let mut connection = None;
+                        for round in 0..8 {
+                            let bodies: Vec<String> = (0..=rng.below(4))
+                                .map(|n| {
+                                    format!("{caller}.{round}.{n} {}", "x".repeat(rng.below(3000) as usize))
+                                })
+                                .collect();
+                            if connection.is_none() {
+                                let there = Endpoint::Tcp(([10, 0, 0, 2], 80).into());
+                                connection = client.connect(&there).await.ok().map(Raw::new);
+                            }
+                            let Some(open) = &mut connection else { continue };
+                            let work = echoed(open, &bodies);
+                            let answers =
+                                within(client, Some(Duration::from_secs(60)), work).await.unwrap_or_default();
+                            for (answer, body) in answers.iter().zip(&bodies) {
+                                assert_eq!(answer, body.as_bytes(), "an answer to something else");
+                            }
+                            if answers.len() < bodies.len() {
+                                assert!(broken, "nothing ends a connection here");
+                                connection = None;
+                            }
+                        }
+                    }
+                });
+                join_all(callers).await;
+                stopper.stop();
+            };
+            futures_util::future::join(asking, server.run(app(&host))).await;
+            assert_eq!(stopper.connections(), 0);
+        });
+        simulation.run_until_idle();
+        let usage = simulation.usage();
+        assert_eq!((usage.streams, usage.listeners), (0, 0), "a socket is left over, seed {seed}");
+    }
 }

@@ -262,7 +262,10 @@ fn interrupts_stop_in_order_and_a_second_one_at_once() {
     for (role, signals, last) in
         [("willing", &["INT"][..], "in good order: true"), ("deaf", &["TERM", "INT"], "in good order: false")]
     {
-        let mut child = Command::new(std::env::current_exe().expect("this test"))
+        // Started as a shell starts what runs in the background: with Ctrl-C ignored, until somebody wants to hear it.
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' INT; exec \"$@\"", "sh"])
+            .arg(std::env::current_exe().expect("this test"))
             .args(["--exact", "--nocapture", "interrupts_stop_in_order_and_a_second_one_at_once"])
             .env(ROLE, role)
             .stdout(Stdio::piped())

@@ -41,6 +41,7 @@ support::on_each_executor![
     sources,
     verbs_dropped_at_every_poll,
     sends_dropped_at_every_poll,
+    closing_waits_for_the_peer_and_not_for_ever,
     a_panic_is_its_own_connections,
     a_connection_that_moves_out,
     a_connection_taken_apart,
@@ -435,6 +436,21 @@ async fn sends_dropped_at_every_poll<R: Runtime>(runtime: R) {
     let (sent, received) = join(writing, reading).await;
     assert!(sent == received, "what came is not what was sent");
     assert!(sent.contains("line 999\n"));
+}
+
+async fn closing_waits_for_the_peer_and_not_for_ever<R: Runtime>(runtime: R) {
+    // A peer that neither ends nor sends.
+    let (near, far) = conversation(&runtime).await;
+    let begin = runtime.now();
+    far.config(Config::default().linger(SOON)).close().await.expect("flushed");
+    assert!(runtime.now() >= begin + SOON);
+    drop(near);
+    // A peer that does not hear: it sends on and on.
+    let (mut near, far) = conversation(&runtime).await;
+    let flood = async { while near.send(vec![0; 10_000]).await.is_ok() {} };
+    let patient = Config::default().linger(Duration::from_secs(3600));
+    let (closed, ()) = join(far.config(patient).close(), flood).await;
+    closed.expect("flushed");
 }
 
 async fn a_panic_is_its_own_connections<R: Plug>(runtime: R) {

@@ -8,16 +8,22 @@
 //!
 //! It ends with 1 when two executors, or an executor and what the story expects, differ.
 
+mod dns;
+mod mongodb;
 mod redis;
+mod riak;
 mod table;
+mod tcp;
 mod udp;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::process::ExitCode;
 
-use glowplug::redis::memory;
-use glowplug::runtime::{Endpoint, Runtime};
-use glowplug::sim::Simulation;
+use futures_util::future::{Either, select};
+use glowplug::runtime::server::Guarded;
+use glowplug::runtime::{BoxFuture, Endpoint, Runtime, Spawn};
+use glowplug::sim::{Sim, Simulation};
 use glowplug::smol::Smol;
 use glowplug::tokio::Tokio;
 
@@ -58,8 +64,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut stories =
-        vec![table::Story::new("redis", redis::EXPECTED), table::Story::new("udp", udp::EXPECTED)];
+    let mut stories = [
+        table::Story::new("redis", redis::EXPECTED),
+        table::Story::new("mongodb", mongodb::EXPECTED),
+        table::Story::new("riak", riak::EXPECTED),
+        table::Story::new("dns", dns::EXPECTED),
+        table::Story::new("tcp", tcp::EXPECTED),
+        table::Story::new("udp", udp::EXPECTED),
+    ];
     for executor in &options.on {
         let told = match executor.as_str() {
             "tokio" => on_tokio(options.redis.as_deref()),
@@ -78,77 +90,94 @@ fn main() -> ExitCode {
     if agreed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Any free port on this machine.
-fn anywhere() -> Endpoint {
-    Endpoint::Tcp((Ipv4Addr::LOCALHOST, 0).into())
+/// What the stories ask of an executor: that it spawns what their clients and servers spawn.
+pub(crate) trait Plug:
+    Runtime<Stream: Send, Timer: Send, Datagram: Send>
+    + Spawn<glowplug::runtime::redis::Drive<Self>>
+    + Spawn<glowplug::runtime::redis::Serving<Self>>
+    + Spawn<glowplug::runtime::mongodb::Janitor<Self>>
+    + Spawn<glowplug::runtime::mongodb::Serving<Self>>
+    + Spawn<glowplug::runtime::riak::Reaper<Self>>
+    + Spawn<glowplug::runtime::riak::Serving<Self>>
+    + Spawn<glowplug::runtime::dns::ResolverDrive<Self>>
+    + Spawn<Guarded<glowplug::runtime::dns::Serving<dns::Answers, Self>>>
+    + Spawn<Guarded<glowplug::runtime::tcp::Serving<Self, tcp::Handler<Self>, BoxFuture<()>>>>
+    + Spawn<glowplug::runtime::udp::Drive<Self>>
+    + Spawn<Guarded<glowplug::runtime::udp::Served<BoxFuture<()>>>>
+    + Send
+    + Sync
+{
 }
 
-fn url(endpoint: &Endpoint) -> String {
-    format!("redis://{endpoint}")
+impl Plug for Tokio {}
+impl Plug for Smol {}
+impl Plug for Sim {}
+
+/// Where the stories are told: servers on one host, clients on another, which may be the same.
+#[derive(Clone)]
+pub(crate) struct Stage<R> {
+    pub(crate) server: R,
+    pub(crate) client: R,
+    address: IpAddr,
 }
 
-fn on_tokio(real: Option<&str>) -> [Result<Told, Failure>; 2] {
+impl<R> Stage<R> {
+    /// Any free port of the server's host.
+    pub(crate) fn any_port(&self) -> SocketAddr {
+        (self.address, 0).into()
+    }
+}
+
+/// Every story, one after the other, each beside a server of its own.
+async fn tell<R: Plug>(stage: Stage<R>, real_redis: Option<&str>) -> Vec<Result<Told, Failure>> {
+    vec![
+        redis::tell(&stage, real_redis).await,
+        mongodb::tell(&stage).await,
+        riak::tell(&stage).await,
+        dns::tell(&stage).await,
+        tcp::tell(&stage).await,
+        udp::tell(&stage).await,
+    ]
+}
+
+fn on_tokio(real_redis: Option<&str>) -> Vec<Result<Told, Failure>> {
     let executor = tokio::runtime::Runtime::new().expect("tokio starts");
-    executor.block_on(async {
-        let redis = async {
-            let server = glowplug::tokio::server::Server::bind(Tokio, anywhere()).await?;
-            let own = url(&server.local_endpoint()?);
-            tokio::spawn(glowplug::tokio::redis::serve_memory(Tokio, server, store()));
-            redis::story(Tokio, real.unwrap_or(&own)).await
-        };
-        let udp = async {
-            let server = udp::Server::bind(Tokio, (Ipv4Addr::LOCALHOST, 0).into()).await?;
-            let at = server.local_addr()?;
-            tokio::spawn(server.run());
-            udp::story(Tokio, at).await
-        };
-        [redis.await, udp.await]
-    })
+    let address = Ipv4Addr::LOCALHOST.into();
+    executor.block_on(tell(Stage { server: Tokio, client: Tokio, address }, real_redis))
 }
 
-fn on_smol(real: Option<&str>) -> [Result<Told, Failure>; 2] {
-    smol::block_on(async {
-        let redis = async {
-            let server = glowplug::smol::server::Server::bind(Smol::default(), anywhere()).await?;
-            let own = url(&server.local_endpoint()?);
-            smol::spawn(glowplug::smol::redis::serve_memory(Smol::default(), server, store())).detach();
-            redis::story(Smol::default(), real.unwrap_or(&own)).await
-        };
-        let udp = async {
-            let server = udp::Server::bind(Smol::default(), (Ipv4Addr::LOCALHOST, 0).into()).await?;
-            let at = server.local_addr()?;
-            smol::spawn(server.run()).detach();
-            udp::story(Smol::default(), at).await
-        };
-        [redis.await, udp.await]
-    })
+fn on_smol(real_redis: Option<&str>) -> Vec<Result<Told, Failure>> {
+    let address = Ipv4Addr::LOCALHOST.into();
+    smol::block_on(tell(Stage { server: Smol::default(), client: Smol::default(), address }, real_redis))
 }
 
-fn on_sim() -> [Result<Told, Failure>; 2] {
+/// Two hosts and a network between them, all in memory.
+fn on_sim() -> Vec<Result<Told, Failure>> {
     let mut simulation = Simulation::new(2026);
-    let server_host = simulation.host("server", [10, 0, 0, 1]);
-    let client_host = simulation.host("client", [10, 0, 0, 2]);
-    let spawner = server_host.clone();
-    simulation.run(async move {
-        let redis = async {
-            let at = Endpoint::Tcp(([10, 0, 0, 1], 6379).into());
-            let server = glowplug::sim::server::Server::bind(server_host.clone(), at).await?;
-            let serving = glowplug::sim::redis::serve_memory(server_host.clone(), server, store());
-            drop(spawner.task("redis server", serving));
-            redis::story(client_host.clone(), "redis://10.0.0.1").await
-        };
-        let udp = async {
-            let server = udp::Server::bind(server_host.clone(), ([10, 0, 0, 1], 7).into()).await?;
-            let at = server.local_addr()?;
-            drop(spawner.task("udp server", async { drop(server.run().await) }));
-            udp::story(client_host.clone(), at).await
-        };
-        [redis.await, udp.await]
-    })
+    let address = IpAddr::from([10, 0, 0, 1]);
+    let server = simulation.host("server", address);
+    let client = simulation.host("client", [10, 0, 0, 2]);
+    simulation.run(tell(Stage { server, client, address }, None))
 }
 
-fn store() -> memory::Handle {
-    memory::Handle::new(memory::Config::new())
+/// Runs a story to its end, and its server for as long.
+pub(crate) async fn beside<S>(
+    story: impl Future<Output = Result<Told, Failure>>,
+    server: impl Future<Output = S>,
+) -> Result<Told, Failure> {
+    match select(pin!(story), pin!(server)).await {
+        Either::Left((told, _)) => told,
+        Either::Right(_) => Err("the server ended before the story".into()),
+    }
+}
+
+/// A listening server of streams, and where it listens.
+pub(crate) async fn listen<R: Runtime>(
+    stage: &Stage<R>,
+) -> Result<(glowplug::runtime::server::Server<R>, Endpoint), Failure> {
+    let server = glowplug::runtime::server::Server::bind(stage.server.clone(), stage.any_port()).await?;
+    let at = server.local_endpoint()?;
+    Ok((server, at))
 }
 
 /// Waits on whichever runtime the story is told.

@@ -1,11 +1,10 @@
 //! Redis: one client, many callers.
 
 use futures_util::future::{join_all, select};
-use glowplug::redis::{Command, Pipeline, commands};
-use glowplug::runtime::redis::{Client, Drive};
-use glowplug::runtime::{Runtime, Spawn};
+use glowplug::redis::{Command, Pipeline, commands, memory};
+use glowplug::runtime::redis::{Client, serve_memory};
 
-use crate::{Failure, Told, pause};
+use crate::{Failure, Plug, Stage, Told, beside, listen, pause};
 
 /// What each step has to come to, wherever it happens.
 pub(crate) const EXPECTED: &[(&str, &str)] = &[
@@ -20,11 +19,16 @@ pub(crate) const EXPECTED: &[(&str, &str)] = &[
     ("a key that expires", "there, then gone"),
 ];
 
+pub(crate) async fn tell<R: Plug>(stage: &Stage<R>, real: Option<&str>) -> Result<Told, Failure> {
+    let (server, at) = listen(stage).await?;
+    let store = memory::Handle::new(memory::Config::new());
+    let own = format!("redis://{at}");
+    let story = story(stage.client.clone(), real.unwrap_or(&own));
+    beside(story, serve_memory(stage.server.clone(), server, store)).await
+}
+
 /// The story. Plain linear code, and nothing in it knows the executor.
-pub(crate) async fn story<R>(runtime: R, url: &str) -> Result<Told, Failure>
-where
-    R: Runtime + Spawn<Drive<R>>,
-{
+async fn story<R: Plug>(runtime: R, url: &str) -> Result<Told, Failure> {
     let mut told = Told::new();
     let redis = Client::builder(runtime.clone()).connect(url).await?;
 

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use glowplug_core::{Instant, Progress, Rng};
+use glowplug_core::{BackoffConfig, Instant, Progress, Rng};
 use glowplug_redis::{Pipeline, commands, memory};
 use glowplug_runtime::redis::{Client, ConnectError, Error, serve_memory};
 use glowplug_runtime::server::{Config, Server, Stopper};
@@ -39,10 +39,15 @@ async fn serve(host: &Sim, store: &memory::Handle) -> Stopper {
 }
 
 async fn connect(host: &Sim) -> Option<Client<Sim>> {
+    connect_with(host, None).await
+}
+
+/// Connects; and again by itself whenever the connection is lost, if told to.
+async fn connect_with(host: &Sim, reconnect: Option<BackoffConfig>) -> Option<Client<Sim>> {
     for _ in 0..20 {
         let timeout = Some(Duration::from_secs(5));
         let start = host.now();
-        let builder = Client::builder(host.clone()).connect_timeout(timeout).reconnect(None);
+        let builder = Client::builder(host.clone()).connect_timeout(timeout).reconnect(reconnect);
         let connected = builder.connect(URL).await;
         assert!((host.now() - start) <= Duration::from_secs(5), "connecting goes on past its deadline");
         match connected {
@@ -63,6 +68,8 @@ struct Story {
     long: usize,
     /// The server is stopped and started again, or loses its power.
     restarts: bool,
+    /// Clients connect again by themselves.
+    reconnects: bool,
 }
 
 /// What a call without an answer says.
@@ -80,7 +87,7 @@ async fn caller(host: Sim, mut dice: Rng, number: u32, story: Story) -> Counters
     for round in 0..ROUNDS {
         let client = match connection.take().filter(|client: &Client<Sim>| !client.is_closed()) {
             Some(client) => client,
-            None => match connect(&host).await {
+            None => match connect_with(&host, story.reconnects.then(BackoffConfig::default)).await {
                 Some(client) => client,
                 None => {
                     assert!(may_fail, "nothing ends a connection here");
@@ -237,7 +244,11 @@ fn met(outcomes: &[Option<Progress>], all: &[Option<Progress>]) {
 fn a_seed_run_twice_does_the_same() {
     for seed in seeds(20) {
         let again = || {
-            run(seed, Link::rough().cuts(0.4, 2000), Story { may_fail: true, long: 2000, restarts: false })
+            run(
+                seed,
+                Link::rough().cuts(0.4, 2000),
+                Story { may_fail: true, long: 2000, restarts: false, reconnects: false },
+            )
         };
         assert!(again() == again(), "seed {seed}");
     }
@@ -246,7 +257,7 @@ fn a_seed_run_twice_does_the_same() {
 #[test]
 fn on_a_rough_network_everybody_gets_an_answer() {
     for seed in seeds(100) {
-        run(seed, Link::rough(), Story { may_fail: false, long: 2000, restarts: false });
+        run(seed, Link::rough(), Story { may_fail: false, long: 2000, restarts: false, reconnects: false });
     }
 }
 
@@ -255,8 +266,11 @@ fn cut_connections_give_answers_or_errors_that_tell_the_truth() {
     let mut outcomes = Vec::new();
     for seed in seeds(200) {
         let link = Link::rough().cuts(0.4, 2000).refuse(0.1);
-        outcomes
-            .extend(run(seed, link, Story { may_fail: true, long: 2000, restarts: false }).0.into_values());
+        outcomes.extend(
+            run(seed, link, Story { may_fail: true, long: 2000, restarts: false, reconnects: false })
+                .0
+                .into_values(),
+        );
     }
     met(&outcomes, &[None, Some(Progress::FullySent)]);
 }
@@ -267,7 +281,9 @@ fn what_waited_behind_a_long_request_was_never_sent() {
     for seed in seeds(20) {
         let link = Link::new().window(10_000).cuts(0.5, 200_000);
         outcomes.extend(
-            run(seed, link, Story { may_fail: true, long: 300_000, restarts: false }).0.into_values(),
+            run(seed, link, Story { may_fail: true, long: 300_000, restarts: false, reconnects: false })
+                .0
+                .into_values(),
         );
     }
     met(&outcomes, &[None, Some(Progress::NotSent), Some(Progress::FullySent)]);
@@ -278,8 +294,11 @@ fn black_holes_end_at_the_deadline() {
     let mut outcomes = Vec::new();
     for seed in seeds(200) {
         let link = Link::new().cuts(0.4, 2000).black_holes(true);
-        outcomes
-            .extend(run(seed, link, Story { may_fail: true, long: 2000, restarts: false }).0.into_values());
+        outcomes.extend(
+            run(seed, link, Story { may_fail: true, long: 2000, restarts: false, reconnects: false })
+                .0
+                .into_values(),
+        );
     }
     met(&outcomes, &[None, Some(Progress::FullySent)]);
 }
@@ -288,8 +307,30 @@ fn black_holes_end_at_the_deadline() {
 fn servers_that_stop_or_lose_their_power_leave_no_doubt() {
     let mut outcomes = Vec::new();
     for seed in seeds(100) {
-        let story = Story { may_fail: true, long: 2000, restarts: true };
+        let story = Story { may_fail: true, long: 2000, restarts: true, reconnects: false };
         outcomes.extend(run(seed, Link::new().latency(Duration::from_millis(30)), story).0.into_values());
+    }
+    met(&outcomes, &[None, Some(Progress::FullySent)]);
+}
+
+#[test]
+fn clients_that_come_back_tell_the_truth() {
+    let mut outcomes = Vec::new();
+    for seed in seeds(200) {
+        let link = Link::rough().cuts(0.4, 2000).refuse(0.1).black_holes(seed % 4 == 0);
+        let story = Story { may_fail: true, long: 2000, restarts: seed % 3 == 0, reconnects: true };
+        outcomes.extend(run(seed, link, story).0.into_values());
+    }
+    met(&outcomes, &[None, Some(Progress::FullySent)]);
+}
+
+#[test]
+fn what_waits_behind_a_long_request_when_the_connection_is_lost_goes_out_on_the_next() {
+    let mut outcomes = Vec::new();
+    for seed in seeds(20) {
+        let link = Link::new().window(10_000).cuts(0.5, 200_000);
+        let story = Story { may_fail: true, long: 300_000, restarts: false, reconnects: true };
+        outcomes.extend(run(seed, link, story).0.into_values());
     }
     met(&outcomes, &[None, Some(Progress::FullySent)]);
 }

@@ -172,7 +172,8 @@ impl<R: Runtime> Dialer<R> {
     /// Dropping the future closes what was begun.
     pub async fn tls(&self, host: &str, port: u16) -> Result<MaybeTls<R::Stream>, DialError> {
         let mut phase = DialPhase::Resolve;
-        let dialling = self.tls_in_phases(host, port, &mut phase);
+        let connecting = async |phase: &mut DialPhase| self.connect(host, port, phase).await;
+        let dialling = self.tls_in_phases(host, &mut phase, connecting);
         self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
     }
 
@@ -193,6 +194,17 @@ impl<R: Runtime> Dialer<R> {
         }
     }
 
+    /// Connects to one address or path and starts TLS, for which the server has to show a certificate for `host`. Without the feature
+    /// `tls` it fails as [`tls`](Self::tls) does.
+    ///
+    /// Dropping the future closes what was begun.
+    pub async fn tls_at(&self, to: &Endpoint, host: &str) -> Result<MaybeTls<R::Stream>, DialError> {
+        let mut phase = DialPhase::Connect;
+        let connecting = async |_: &mut DialPhase| self.runtime.connect(to).await.map_err(DialError::Connect);
+        let dialling = self.tls_in_phases(host, &mut phase, connecting);
+        self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
+    }
+
     async fn in_time<F: Future>(&self, dialling: F) -> Result<F::Output, DialError> {
         within(&self.runtime, self.timeout, dialling)
             .await
@@ -203,15 +215,15 @@ impl<R: Runtime> Dialer<R> {
     async fn tls_in_phases(
         &self,
         host: &str,
-        port: u16,
         phase: &mut DialPhase,
+        connect: impl AsyncFnOnce(&mut DialPhase) -> Result<R::Stream, DialError>,
     ) -> Result<MaybeTls<R::Stream>, DialError> {
         let config = match &self.tls {
             Some(config) => config.clone(),
             None => crate::tls::ClientConfig::platform()
                 .map_err(|error| DialError::Tls(io::Error::other(error)))?,
         };
-        let stream = self.connect(host, port, phase).await?;
+        let stream = connect(phase).await?;
         *phase = DialPhase::Tls;
         let mut stream =
             crate::tls::Tls::client(stream, &config, without_brackets(host)).map_err(DialError::Tls)?;
@@ -224,8 +236,8 @@ impl<R: Runtime> Dialer<R> {
     async fn tls_in_phases(
         &self,
         _host: &str,
-        _port: u16,
         phase: &mut DialPhase,
+        _connect: impl AsyncFnOnce(&mut DialPhase) -> Result<R::Stream, DialError>,
     ) -> Result<MaybeTls<R::Stream>, DialError> {
         *phase = DialPhase::Tls;
         let error = io::Error::new(io::ErrorKind::Unsupported, "built without the feature `tls`");

@@ -11,6 +11,23 @@
 //! ```
 //!
 //! What is pure is in [`glowplug_dns`]; here are the sockets.
+//!
+//! # Limits
+//!
+//! Beside those of the machines, which the page of [`glowplug_dns`] lists:
+//!
+//! | What | Limit | Where |
+//! |---|---|---|
+//! | UDP sockets of one family that take queries at once | 8 | [`SocketConfig::sockets`] |
+//! | queries that one UDP socket ever takes | 256 | [`SocketConfig::queries_per_socket`] |
+//! | how long one UDP socket takes queries | 10 s | [`SocketConfig::socket_lifetime`] |
+//! | connections to one server | 1 | fixed |
+//! | a query to one server | 5 s | [`ClientBuilder::timeout`] |
+//! | a server's connections, over TCP and TLS each | 1024 | [`ServerConfig::max_connections`] |
+//! | a server's queries over UDP at once | 4096 | [`ServerConfig::max_datagrams`] |
+//! | a handler | 10 s | [`ServerConfig::query_timeout`] |
+//! | a client's TLS handshake | 10 s | [`ServerConfig::handshake_timeout`] |
+//! | a stopped server's last answers | 10 s | [`ServerConfig::drain_timeout`] |
 
 mod board;
 mod client;

@@ -1,3 +1,14 @@
-//! HTTP/1.1 on any runtime.
+//! HTTP/1.1 for any runtime: the client and the server people call.
+//!
+//! Messages are the `http` crate's, bodies are [`http_body::Body`]; here they meet the machines of
+//! [`glowplug_http`] and a runtime's sockets.
 
+mod body;
+mod client;
 pub mod server;
+
+pub use body::{Body, BoxError};
+pub use client::{
+    Client, ClientBuilder, ClientError, Idempotent, Incoming, Informational, Reaper, RequestBuilder,
+    RequestError, Response, Stage, Stream, Upgraded, UpgradedParts,
+};

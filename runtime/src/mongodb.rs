@@ -14,6 +14,9 @@
 //!
 //! Documents, commands and the rules of the pool are values of [`glowplug_mongodb`]; here they are only sent.
 
+// A filter or an update is written down where it is used, and given away: `find(doc! { .. })`.
+#![allow(clippy::needless_pass_by_value)]
+
 mod action;
 mod admin;
 mod aggregate;

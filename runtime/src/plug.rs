@@ -61,9 +61,23 @@ macro_rules! plug {
         /// HTTP/1.1 on this runtime.
         #[cfg(feature = "http")]
         pub mod http {
-            pub use $crate::http::server::{
-                Config as ServerConfig, Connection, Incoming, OnUpgrade, Upgraded, service_fn,
+            pub use $crate::http::server::{self, Config as ServerConfig, service_fn};
+            pub use $crate::http::{
+                Body, BoxError, ClientError, Idempotent, Informational, RequestError, Stage, UpgradedParts,
             };
+
+            /// An HTTP client on this runtime.
+            pub type Client = $crate::http::Client<$runtime>;
+            /// How such a client connects and behaves.
+            pub type ClientBuilder = $crate::http::ClientBuilder<$runtime>;
+            /// A request in the making.
+            pub type RequestBuilder = $crate::http::RequestBuilder<$runtime>;
+            /// An answer.
+            pub type Response = $crate::http::Response<$runtime>;
+            /// The body of an answer.
+            pub type Incoming<B = Body> = $crate::http::Incoming<$runtime, B>;
+            /// A connection that a server has handed over to another protocol.
+            pub type Upgraded = $crate::http::Upgraded<$runtime>;
 
             /// An HTTP server on this runtime.
             pub type Server = $crate::http::server::Server<$runtime>;

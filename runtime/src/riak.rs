@@ -36,6 +36,8 @@ mod queries;
 mod server;
 mod stream;
 mod typed;
+#[cfg(all(feature = "riak-memory", feature = "tls"))]
+mod upgrade;
 
 pub use builder::Builder;
 pub use client::Client;

@@ -2,7 +2,7 @@
 //!
 //! ```ignore
 //! let chat = tcp::Service::bind(runtime.clone(), address).await?;
-//! let store = redis::Server::bind(runtime.clone(), other).await?;
+//! let store = server::Server::bind(runtime.clone(), other).await?;
 //!
 //! let mut services = Services::new(runtime.clone());
 //! services.add("store", store.stopper(), serve_memory(runtime.clone(), store, Handle::new(Config::new())));

@@ -39,9 +39,27 @@ impl Shared {
     }
 }
 
-/// The requests to end this process: Ctrl-C, and on Unix SIGTERM and SIGHUP as well.
+/// A thread that waits for signals. Handlers of others are called as before, and a signal that was ignored is heard.
+#[cfg(unix)]
+fn install(shared: Arc<Shared>) -> io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let thread = std::thread::Builder::new().name("glowplug signals".to_owned());
+    thread.spawn(move || signals.forever().for_each(|_| shared.came()))?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn install(shared: Arc<Shared>) -> io::Result<()> {
+    ctrlc::try_set_handler(move || shared.came()).map_err(|error| match error {
+        ctrlc::Error::System(error) => error,
+        other => io::Error::new(io::ErrorKind::AlreadyExists, other),
+    })
+}
+
+/// The requests to end this process: Ctrl-C, and on Unix SIGTERM as well.
 ///
-/// Every listener hears every signal that comes after it was made. From the first listener on, signals no longer end the process by
+/// Every listener hears every signal that comes after it was made. From the first listener on, these signals no longer end the process by
 /// themselves.
 pub struct Interrupts {
     shared: Arc<Shared>,
@@ -50,18 +68,14 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Starts listening. The first time it installs the process's handler, which fails if there is one already.
+    /// Starts listening. The first time it installs the process's handler; elsewhere than on Unix that fails if there is one already.
     pub fn new() -> io::Result<Self> {
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = match &*installed {
             Some(shared) => shared.clone(),
             None => {
                 let shared = Arc::new(Shared::default());
-                let handler = shared.clone();
-                ctrlc::try_set_handler(move || handler.came()).map_err(|error| match error {
-                    ctrlc::Error::System(error) => error,
-                    other => io::Error::new(io::ErrorKind::AlreadyExists, other),
-                })?;
+                install(shared.clone())?;
                 installed.insert(shared).clone()
             }
         };

@@ -3,6 +3,7 @@
 mod cancel;
 mod client;
 mod lookups;
+mod peers;
 mod rough;
 mod server;
 #[path = "../support/mod.rs"]

@@ -52,9 +52,9 @@ async fn ask(resolver: &Resolver<Sim>, n: usize) -> Result<(), LookupError> {
         2 => assert_eq!(resolver.txt("big.example.test").await?.len(), 12),
         3 => expect(
             resolver.lookup(&format!("gone{n}.example.test"), RecordType::A).await,
-            LookupError::NoSuchName,
+            &LookupError::NoSuchName,
         )?,
-        _ => expect(resolver.mx("alias.example.test").await, LookupError::NoRecords)?,
+        _ => expect(resolver.mx("alias.example.test").await, &LookupError::NoRecords)?,
     }
     Ok(())
 }
@@ -62,10 +62,10 @@ async fn ask(resolver: &Resolver<Sim>, n: usize) -> Result<(), LookupError> {
 /// The right answer is `absence`; other errors are the network's.
 fn expect<T: std::fmt::Debug>(
     result: Result<T, LookupError>,
-    absence: LookupError,
+    absence: &LookupError,
 ) -> Result<(), LookupError> {
     match result.expect_err("there is nothing there") {
-        error if error == absence => Ok(()),
+        error if error == *absence => Ok(()),
         error => Err(error),
     }
 }

@@ -21,6 +21,7 @@ support::on_each_executor![
     a_stop_lets_handlers_finish,
     a_stop_gives_up_what_takes_too_long,
     a_full_server_drops_datagrams,
+    a_full_server_lets_connections_wait,
     what_is_no_query,
     a_connection_that_says_nothing_is_closed,
     handlers_of_one_connection_run_side_by_side,
@@ -137,6 +138,22 @@ async fn a_full_server_drops_datagrams<R: Plug>(runtime: R) {
         // Connections have limits of their own.
         let tcp = Client::builder(runtime.clone(), at).tcp_only(true).build();
         assert_eq!(rcode(&tcp, "www.example.test").await, Rcode::NOERROR);
+    })
+    .await;
+}
+
+async fn a_full_server_lets_connections_wait<R: Plug>(runtime: R) {
+    let mut config = ServerConfig::default();
+    config.max_connections = 1;
+    config.connection.idle_timeout = Duration::from_millis(50);
+    with_server(&runtime, config, Answers::zones(), async |at| {
+        let first = Client::builder(runtime.clone(), at).tcp_only(true).build();
+        assert_eq!(rcode(&first, "www.example.test").await, Rcode::NOERROR);
+        let before = runtime.now();
+        // Its turn comes when the first has idled for long enough.
+        let second = Client::builder(runtime.clone(), at).tcp_only(true).build();
+        assert_eq!(rcode(&second, "www.example.test").await, Rcode::NOERROR);
+        assert!(runtime.now() > before);
     })
     .await;
 }

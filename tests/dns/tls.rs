@@ -1,19 +1,25 @@
 //! DNS over TLS.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::future::join;
 use glowplug::dns::resolver::{LookupError, QueryError};
 use glowplug::dns::{ExchangeError, RecordType};
+use glowplug::runtime::Endpoint;
 use glowplug::runtime::dns::{Client, Resolver, Server};
 use glowplug::runtime::tls::rustls::pki_types::PrivatePkcs8KeyDer;
 use glowplug::runtime::tls::{ClientConfig, ServerConfig};
 use rcgen::{CertificateParams, KeyPair};
 
-use crate::support;
+use crate::support::{self, read_all};
 use crate::world::*;
 
-support::on_each_executor![lookups_under_tls, a_server_that_is_somebody_else_is_not_asked];
+support::on_each_executor![
+    lookups_under_tls,
+    a_server_that_is_somebody_else_is_not_asked,
+    a_handshake_that_never_comes,
+];
 
 /// A server's configuration with a certificate for `dns.test` that it signed itself, and one for clients that trust it.
 fn configs() -> (ServerConfig, ClientConfig) {
@@ -33,6 +39,23 @@ async fn with_tls_server<R: Plug>(runtime: &R, work: impl AsyncFnOnce(SocketAddr
     let stopper = server.stopper();
     let work = async {
         work(at, trust).await;
+        stopper.stop();
+    };
+    let (served, ()) = join(server.run(Answers::zones()), work).await;
+    served.expect("served");
+}
+
+async fn a_handshake_that_never_comes<R: Plug>(runtime: R) {
+    let (tls, _) = configs();
+    let mut config = glowplug::runtime::dns::ServerConfig::default();
+    config.handshake_timeout = Duration::from_millis(20);
+    let server = Server::bind(runtime.clone(), here()).await.expect("a free port").config(config);
+    let server = server.listen_tls(here(), tls).await.expect("a free port");
+    let (at, stopper) = (server.local_tls_addr().expect("an address"), server.stopper());
+    let work = async {
+        let mut stream = runtime.connect(&Endpoint::Tcp(at)).await.expect("connected");
+        // Whether by an end or by a reset: it is closed.
+        let _ = read_all(&mut stream).await;
         stopper.stop();
     };
     let (served, ()) = join(server.run(Answers::zones()), work).await;

@@ -45,10 +45,14 @@ pub(crate) fn name(text: &str) -> Name {
     text.parse().expect("a name")
 }
 
+/// Twelve texts of 250 bytes: more than a datagram takes.
+pub(crate) fn big_texts() -> [String; 12] {
+    std::array::from_fn(|n| format!("{n:02}{}", "x".repeat(248)))
+}
+
 /// `example.test`, the reverse of 192.0.2, and a root that knows nothing else. `big.example.test` has 3000 bytes of text.
 pub(crate) fn zones() -> Zones {
-    let big: String = (0..12).map(|n| format!("big TXT \"{n:02}{}\"\n", "x".repeat(248))).collect();
-    let text = format!("{ZONE}{big}");
+    let text = format!("{ZONE}{}", big_texts().map(|text| format!("big TXT \"{text}\"\n")).join(""));
     Zones::new([
         Zone::from_text(name("example.test"), text.as_bytes()).expect("a zone"),
         Zone::from_text(name("2.0.192.in-addr.arpa"), REVERSE.as_bytes()).expect("a zone"),

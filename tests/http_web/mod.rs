@@ -63,6 +63,7 @@ pub(crate) fn full(text: impl Into<Bytes>) -> Reply {
     Full::new(text.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is what handlers return")]
 pub(crate) fn text(text: impl Into<Bytes>) -> Answered {
     Ok(Response::new(full(text)))
 }

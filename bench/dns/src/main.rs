@@ -2,6 +2,7 @@
 
 mod by_domain;
 mod cached;
+mod clients;
 mod input;
 
 use std::hint::black_box;
@@ -114,13 +115,17 @@ fn main() {
     let (reply, referral) = (input::reply(), input::referral());
     check(reply);
     check(referral);
+    // Its responder has the other core.
+    let clients = clients::works();
     bench_harness::pin(1);
-    bench_harness::main(vec![
+    let mut works = vec![
         parse("parse-a-reply", 200_000, reply),
         parse("parse-referral", 20_000, referral),
         walk("walk-a-reply", 200_000, reply),
         walk("walk-referral", 50_000, referral),
         build(referral),
         cached::work(),
-    ]);
+    ];
+    works.extend(clients);
+    bench_harness::main(works);
 }

@@ -1,9 +1,14 @@
-//! HTTP/1.1 in memory: heads beside `httparse`, whole server connections beside hyper.
+//! HTTP/1.1: in memory, heads beside `httparse` and whole server connections beside hyper; and over sockets, servers beside hyper and
+//! axum, under a load from another process.
 
 mod connection;
 mod heads;
+mod idle;
+mod load;
+mod servers;
 
 use bench_harness::{Counting, Entry, Work};
+use load::Load;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -26,6 +31,15 @@ const BROWSER: &str = "GET /articles/2026/11/a-picture-with-quite-a-long-name.jp
     padding=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n";
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--load", ..] => return load::main(&arguments[1..]),
+        // Memory has no rounds: a table of its own.
+        ["--idle"] => return idle::main(),
+        ["--idle", server] => return idle::one(server),
+        ["--hold", port] => return idle::hold(port.parse().expect("a port")),
+        _ => {}
+    }
     let head = |name, wire: &'static str| Work {
         name,
         operations: 200_000,
@@ -50,6 +64,21 @@ fn main() {
             Entry::peer("hyper", move |n| connection::hyper(wire, n)),
         ],
     };
+    let serve = |name, operations, depth| {
+        let load = Load { connections: 64, depth };
+        Work {
+            name,
+            operations,
+            entries: vec![
+                Entry::ours("glowplug on tokio", move |n| servers::glowplug_tokio(load, n)),
+                Entry::ours("glowplug on smol", move |n| servers::glowplug_smol(load, n)),
+                Entry::ours("axum on glowplug on tokio", move |n| servers::glowplug_axum(load, n)),
+                Entry::peer("hyper", move |n| servers::hyper(load, n)),
+                Entry::peer("hyper, pipeline_flush", move |n| servers::hyper_flush(load, n)),
+                Entry::peer("axum", move |n| servers::axum(load, n)),
+            ],
+        }
+    };
     bench_harness::pin(1);
     bench_harness::main(vec![
         head("head-of-wrk", WRK),
@@ -58,5 +87,7 @@ fn main() {
         to_http("to-http-types-browser", BROWSER),
         connection("connection-wrk", WRK),
         connection("connection-browser", BROWSER),
+        serve("serve-64", 64 * 500, 1),
+        serve("serve-64-pipelined-16", 64 * 16 * 200, 16),
     ]);
 }

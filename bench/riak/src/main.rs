@@ -1,7 +1,8 @@
-//! Riak: a get reply of about 1.4 KB, beside prost with `Bytes` and quick-protobuf.
+//! Riak: a get reply of about 1.4 KB, beside prost with `Bytes` and quick-protobuf; and the client's gets and puts, beside a loop of bare bytes.
 
 mod by_prost;
 mod by_quick;
+mod clients;
 
 use std::hint::black_box;
 
@@ -134,5 +135,7 @@ fn check() {
 fn main() {
     check();
     bench_harness::pin(1);
-    bench_harness::main(vec![decode(), encode()]);
+    let mut works = vec![decode(), encode()];
+    works.extend(clients::works(clients::frame(reply())));
+    bench_harness::main(works);
 }

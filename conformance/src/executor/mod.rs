@@ -19,12 +19,22 @@
 
 mod cancelling;
 mod datagrams;
+#[cfg(feature = "dns")]
+pub mod dns;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "http")]
+pub mod http_client;
 mod io;
 mod machines;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 #[cfg(any(feature = "sim", feature = "smol", feature = "tokio"))]
 mod plugs;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "riak")]
+pub mod riak;
 pub mod services;
 mod streams;
 mod tasks;

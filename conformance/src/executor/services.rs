@@ -374,7 +374,7 @@ impl Living {
         let alive = Alive(self.clone());
         Box::pin(async move {
             let _alive = alive;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
     }
 }
@@ -435,7 +435,7 @@ async fn restarts<R: Runtime + Spawn<Restarted<R>>>(world: World<R>) -> Tried {
         let run = counted.fetch_add(1, Ordering::SeqCst);
         // By a panic, and in good order.
         Box::pin(async move {
-            if run % 2 == 0 {
+            if run.is_multiple_of(2) {
                 resume_unwind(Box::new("this panic belongs to the case"));
             }
         })

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use glowplug_core::{DatagramProtocol, StreamProtocol};
 
 use glowplug_runtime::Spawn;
+#[cfg(feature = "mongodb")]
+use glowplug_runtime::mongodb;
 #[cfg(feature = "redis")]
 use glowplug_runtime::redis::{Drive, Serving};
 
@@ -154,28 +156,58 @@ impl Registry {
         registry.datagram("udp-tracker", subjects::udp::tracker);
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
+        #[cfg(all(feature = "http", feature = "tokio"))]
+        registry.http_client::<executor::Tokio>();
+        #[cfg(all(feature = "http", feature = "tokio"))]
+        registry.http_server::<executor::Tokio>();
+        #[cfg(all(feature = "dns", feature = "tokio"))]
+        registry.dns::<executor::Tokio>();
         #[cfg(feature = "tokio")]
         registry.services::<executor::Tokio>();
+        #[cfg(all(feature = "mongodb", feature = "tokio"))]
+        registry.mongodb::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
         #[cfg(all(feature = "udp", feature = "tokio"))]
         registry.udp::<executor::Tokio>();
+        #[cfg(all(feature = "riak", feature = "tokio"))]
+        registry.riak::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
+        #[cfg(all(feature = "http", feature = "smol"))]
+        registry.http_client::<executor::Smol>();
+        #[cfg(all(feature = "http", feature = "smol"))]
+        registry.http_server::<executor::Smol>();
+        #[cfg(all(feature = "dns", feature = "smol"))]
+        registry.dns::<executor::Smol>();
         #[cfg(feature = "smol")]
         registry.services::<executor::Smol>();
+        #[cfg(all(feature = "mongodb", feature = "smol"))]
+        registry.mongodb::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
         #[cfg(all(feature = "udp", feature = "smol"))]
         registry.udp::<executor::Smol>();
+        #[cfg(all(feature = "riak", feature = "smol"))]
+        registry.riak::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
+        #[cfg(all(feature = "http", feature = "sim"))]
+        registry.http_client::<executor::Sim>();
+        #[cfg(all(feature = "http", feature = "sim"))]
+        registry.http_server::<executor::Sim>();
+        #[cfg(all(feature = "dns", feature = "sim"))]
+        registry.dns::<executor::Sim>();
         #[cfg(feature = "sim")]
         registry.services::<executor::Sim>();
+        #[cfg(all(feature = "mongodb", feature = "sim"))]
+        registry.mongodb::<executor::Sim>();
         #[cfg(all(feature = "redis", feature = "sim"))]
         registry.redis::<executor::Sim>();
         #[cfg(all(feature = "udp", feature = "sim"))]
         registry.udp::<executor::Sim>();
+        #[cfg(all(feature = "riak", feature = "sim"))]
+        registry.riak::<executor::Sim>();
         registry
     }
 
@@ -210,6 +242,25 @@ impl Registry {
         }
     }
 
+    /// Adds the cases of the HTTP client to that column.
+    #[cfg(feature = "http")]
+    pub fn http_client<E: Executor>(&mut self) {
+        for (suite, case) in executor::http_client::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the HTTP server to that column.
+    #[cfg(feature = "http")]
+    pub fn http_server<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<executor::http::server::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::http::server::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
     /// Adds the cases of conversations over TCP, scopes and sets of services to that column.
     pub fn services<E: Executor>(&mut self)
     where
@@ -219,6 +270,28 @@ impl Registry {
             + Spawn<executor::services::Restarted<E::Runtime>>,
     {
         for (suite, case) in executor::services::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the MongoDB client to that column.
+    #[cfg(feature = "mongodb")]
+    pub fn mongodb<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<mongodb::Janitor<E::Runtime>> + Spawn<mongodb::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::mongodb::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the resolver, the client and the server of DNS to that column.
+    #[cfg(feature = "dns")]
+    pub fn dns<E: Executor>(&mut self)
+    where
+        E::Runtime: executor::dns::Plug,
+    {
+        for (suite, case) in executor::dns::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
@@ -238,6 +311,18 @@ impl Registry {
     #[cfg(feature = "udp")]
     pub fn udp<E: Executor<Runtime: executor::udp::Conversing>>(&mut self) {
         for (suite, case) in executor::udp::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the Riak client to that column.
+    #[cfg(feature = "riak")]
+    pub fn riak<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<glowplug_runtime::riak::Reaper<E::Runtime>>
+            + Spawn<glowplug_runtime::riak::Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::riak::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

@@ -246,7 +246,7 @@ impl ClientConnection {
     /// are fields that cannot be trailers (`content-length`, `transfer-encoding`, `host`).
     pub fn finish(
         &mut self,
-        _now: Instant,
+        now: Instant,
         stream: StreamId,
         trailers: &(impl FieldSource + ?Sized),
     ) -> Result<(), FinishError> {
@@ -257,6 +257,10 @@ impl ClientConnection {
         self.exchange.sending = false;
         // A body without any data has nothing to hold back.
         self.go_on();
+        if self.outbox.is_empty() {
+            // All of it went out before anybody knew that it was all.
+            self.note_progress(now);
+        }
         Ok(())
     }
 
@@ -306,6 +310,12 @@ impl ClientConnection {
         if self.is_sending(stream) && !self.exchange.held { self.outbox.capacity() } else { 0 }
     }
 
+    /// True while `send_data` and `finish` are still to come: not all of the body was given, and the answer has not put
+    /// an end to it.
+    pub fn takes_body(&self, stream: StreamId) -> bool {
+        self.is_sending(stream)
+    }
+
     /// How far a request got; answerable until the next one is submitted, after an error too.
     pub fn progress(&self, stream: StreamId) -> Progress {
         if self.is_current(stream) { self.progress } else { Progress::NotSent }
@@ -333,6 +343,17 @@ impl ClientConnection {
         self.is_current(stream) && self.exchange.sending
     }
 
+    /// Something was handed over, or turned out to be the last.
+    fn note_progress(&mut self, now: Instant) {
+        let reached = if self.is_all_sent() { Progress::FullySent } else { Progress::PartlySent };
+        if reached > self.progress {
+            self.progress = reached;
+            if reached == Progress::FullySent && matches!(self.recv, Recv::Head(_)) {
+                self.timer.set(Phase::Head, now, self.config.head_timeout);
+            }
+        }
+    }
+
     /// The whole request was handed over.
     fn is_all_sent(&self) -> bool {
         !self.exchange.sending && self.outbox.is_empty()
@@ -350,15 +371,8 @@ impl StreamProtocol for ClientConnection {
     }
 
     fn poll_transmit(&mut self, now: Instant, out: &mut SendBuf) {
-        if !self.outbox.transmit(out) {
-            return;
-        }
-        let reached = if self.is_all_sent() { Progress::FullySent } else { Progress::PartlySent };
-        if reached > self.progress {
-            self.progress = reached;
-            if reached == Progress::FullySent && matches!(self.recv, Recv::Head(_)) {
-                self.timer.set(Phase::Head, now, self.config.head_timeout);
-            }
+        if self.outbox.transmit(out) {
+            self.note_progress(now);
         }
     }
 

@@ -41,6 +41,11 @@ impl HttpDate {
         // Made of ASCII above.
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
+
+    /// The same, as bytes: what goes out.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for HttpDate {

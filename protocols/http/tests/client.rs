@@ -293,6 +293,23 @@ fn who_keeps_the_connection() {
 }
 
 #[test]
+fn the_end_of_a_body_that_has_all_gone_out_completes_the_request() {
+    let timeout = Duration::from_secs(5);
+    let mut config = ClientConfig::default();
+    config.head_timeout = Some(timeout);
+    let mut client = Client::with(config);
+    let stream = client.put(&HOST, BodyLength::Known(3));
+    client.machine.send_data(NOW, stream, Bytes::from("abc")).expect("room");
+    client.sent();
+    assert_eq!(client.machine.progress(stream), Progress::PartlySent);
+    assert!(client.machine.takes_body(stream));
+    client.machine.finish(NOW, stream, &()).expect("complete");
+    assert_eq!(client.machine.progress(stream), Progress::FullySent);
+    assert!(!client.machine.takes_body(stream));
+    assert_eq!(client.machine.poll_timeout(), Some(NOW + timeout), "the answer is due");
+}
+
+#[test]
 fn how_far_a_request_got() {
     let mut client = Client::new();
     let stream = client.put(&HOST, BodyLength::Known(2));

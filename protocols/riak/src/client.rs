@@ -163,15 +163,24 @@ impl ClientConnection {
     }
 
     /// As [`submit`](RequestProtocol::submit), with the moment at which the last answer must be there, however busily the node
-    /// answers until then. It goes before every other timeout of the request.
+    /// answers until then.
     pub fn submit_before(
         &mut self,
-        now: Instant,
+        _now: Instant,
         token: Token,
         request: Request,
         deadline: Instant,
     ) -> Result<(), SubmitError<Request>> {
-        self.enqueue(token, request, deadline.saturating_duration_since(now), Some(deadline))
+        let timeout = self.silence_allowed(&request);
+        self.enqueue(token, request, timeout, Some(deadline))
+    }
+
+    /// How long the node may be silent while it owes a reply to this request.
+    fn silence_allowed(&self, request: &Request) -> Duration {
+        match request.timeout() {
+            Some(timeout) => timeout + self.config.timeout_grace,
+            None => self.config.reply_timeout,
+        }
     }
 
     fn enqueue(
@@ -479,10 +488,7 @@ impl RequestProtocol for ClientConnection {
     /// Takes a request in. A request that can never be sent because it is longer than
     /// [`max_frame_len`](Config::max_frame_len) is given back as [`SubmitError::Full`] too.
     fn submit(&mut self, now: Instant, token: Token, request: Request) -> Result<(), SubmitError<Request>> {
-        let timeout = match request.timeout() {
-            Some(timeout) => timeout + self.config.timeout_grace,
-            None => self.config.reply_timeout,
-        };
+        let timeout = self.silence_allowed(&request);
         self.submit_within(now, token, request, timeout)
     }
 

@@ -125,6 +125,36 @@ fn an_error_in_the_middle_ends_a_stream_and_leaves_the_connection_in_step() {
 }
 
 #[test]
+fn a_connection_that_said_more_than_it_was_asked_is_not_kept() {
+    let mut client = Client::asking(Config::new(), [ping()]);
+    client.receive(RpbPingResp {});
+    client.receive(RpbGetResp::default());
+    client.skip_answer();
+    assert!(!client.machine.is_idle());
+}
+
+#[test]
+fn a_deadline_stands_however_busily_the_node_answers() {
+    let mut client = Client::asking(Config::new().reply_timeout(Duration::from_secs(3)), []);
+    let deadline = client.now + Duration::from_secs(5);
+    client.machine.submit_before(client.now, Token(0), list_keys(), deadline).unwrap();
+    client.sent();
+    for _ in 0..2 {
+        client.wait(2);
+        client.receive(keys(1));
+        client.skip_answer();
+    }
+    assert_eq!(client.machine.poll_timeout(), Some(deadline));
+    client.wait(1);
+    assert_eq!(client.poll(), Err(Error::TimedOut));
+    // Silence is noticed before.
+    let mut client = Client::asking(Config::new().reply_timeout(Duration::from_secs(3)), []);
+    client.machine.submit_before(client.now, Token(0), ping(), client.now + Duration::from_secs(5)).unwrap();
+    client.sent();
+    assert_eq!(client.machine.poll_timeout(), Some(client.now + Duration::from_secs(3)));
+}
+
+#[test]
 fn a_reply_of_another_request_ends_the_connection() {
     let mut client = Client::asking(Config::new(), [ping(), ping()]);
     client.receive(RpbGetResp::default());

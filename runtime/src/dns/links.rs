@@ -173,16 +173,16 @@ impl<R: Runtime> Links<R> {
         self.rung = rung;
     }
 
-    /// A connection has ended. What it had answered before shows that the server speaks TCP, and has closed what it took for idle
-    /// (RFC 7766 section 6.2.4): what it left unanswered is asked once more.
+    /// A connection has ended, or there never was one. A server may close what it takes for idle at any time (RFC 7766 section
+    /// 6.2.4): what an open connection left unanswered is asked once more.
     fn end(&mut self, key: u64, outcomes: &mut Vec<Outcome>) {
         let Some(link) = self.open.get_mut(&key) else { return };
-        let (server, answered) = (link.server, link.answered.is_some());
+        let (server, was_open) = (link.server, matches!(link.stage, Stage::Open(_)));
         let mut left: Vec<(Token, Asked)> = link.asked.drain().collect();
         left.sort_by_key(|(token, _)| *token);
         self.remove(key);
         for (token, asked) in left {
-            if answered && !asked.again {
+            if was_open && !asked.again {
                 self.put(server, token, Asked { again: true, ..asked });
             } else {
                 self.via.remove(&token);

@@ -67,6 +67,11 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         &self.runtime
     }
 
+    /// How many bytes the transport has taken so far: one that has taken nothing of a message has not sent it.
+    pub fn written(&self) -> u64 {
+        self.pump.written
+    }
+
     /// True while the machine has handed out what the transport has not taken yet, or still keeps to itself.
     pub fn has_unsent(&self) -> bool {
         self.pump.has_unsent()

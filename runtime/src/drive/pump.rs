@@ -20,6 +20,8 @@ pub struct Pump<T> {
     unflushed: bool,
     /// The peer has finished sending.
     pub(crate) eof: bool,
+    /// Bytes that the transport has taken so far.
+    pub(super) written: u64,
     write_half: WriteHalf,
 }
 
@@ -41,6 +43,7 @@ impl<T: Transport> Pump<T> {
             output: SendBuf::new(),
             unflushed: false,
             eof: false,
+            written: 0,
             write_half: WriteHalf::Open,
         }
     }
@@ -99,7 +102,7 @@ impl<T: Transport> Pump<T> {
 
     fn try_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
-            ready!(self.transport.poll_write(cx, &mut self.output))?;
+            self.written += ready!(self.transport.poll_write(cx, &mut self.output))? as u64;
             self.unflushed = true;
         }
         if self.unflushed {

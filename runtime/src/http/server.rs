@@ -57,7 +57,7 @@ pub type Serving<R, S> = Guarded<Serve<R, S>>;
 /// A listening HTTP server. [`run`](Self::run) serves.
 pub struct Server<R: Runtime> {
     runtime: R,
-    server: crate::server::Server<R>,
+    streams: crate::server::Server<R>,
     config: Config,
     erase: Option<Erase<R>>,
     #[cfg(feature = "tls")]
@@ -86,7 +86,7 @@ impl<R: Runtime> Server<R> {
     /// Serves on a listener that is there already.
     pub fn on(runtime: R, listener: R::Listener) -> Self {
         Self {
-            server: crate::server::Server::on(runtime.clone(), listener),
+            streams: crate::server::Server::on(runtime.clone(), listener),
             runtime,
             config: Config::default(),
             erase: None,
@@ -120,12 +120,12 @@ impl<R: Runtime> Server<R> {
 
     /// Where it listens; for port 0 the port that the system picked.
     pub fn local_endpoint(&self) -> io::Result<Endpoint> {
-        self.server.local_endpoint()
+        self.streams.local_endpoint()
     }
 
     /// What stops this server.
     pub fn stopper(&self) -> Stopper {
-        self.server.stopper()
+        self.streams.stopper()
     }
 
     /// Serves until [`Stopper::stop`]: each connection is a task of its own, with a clone of `service`. Then the listener closes, requests
@@ -164,7 +164,7 @@ impl<R: Runtime> Server<R> {
             let connection = Connection::new(peer, is_tls);
             Serve::new(runtime.clone(), settings.clone(), service.clone(), stream, connection, stopping)
         };
-        self.server.config(self.config.connections).run(serve).await;
+        self.streams.config(self.config.connections).run(serve).await;
     }
 }
 

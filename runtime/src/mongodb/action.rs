@@ -33,7 +33,7 @@ pub(super) struct Scope<'a, R: Runtime> {
     pub(super) session: Option<&'a mut Session<R>>,
     /// The session of an operation that was given none.
     implicit: Option<Held<R>>,
-    pub(super) timeout: Option<Option<Duration>>,
+    pub(super) timeout: Option<Duration>,
     pub(super) read_concern: Option<ReadConcern>,
     pub(super) write_concern: Option<WriteConcern>,
     pub(super) read_preference: Option<ReadPreference>,
@@ -68,7 +68,7 @@ impl<'a, K, R: Runtime> Action<'a, K, R> {
 
     /// Gives it a time of its own: waiting for a connection, connecting, sending and a second try together. `None` waits for ever.
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.scope.timeout = Some(timeout);
+        self.scope.timeout = timeout;
         self
     }
 
@@ -121,7 +121,7 @@ impl<'a, R: Runtime> Scope<'a, R> {
             client,
             session: None,
             implicit: None,
-            timeout: None,
+            timeout: client.shared().settings.timeout,
             read_concern: None,
             write_concern: None,
             read_preference: None,
@@ -133,8 +133,7 @@ impl<'a, R: Runtime> Scope<'a, R> {
     /// When the operation's time is up.
     pub(super) fn until(&self) -> Option<Instant> {
         let shared = self.client.shared();
-        let timeout = self.timeout.unwrap_or(shared.settings.timeout);
-        timeout.map(|timeout| shared.runtime.now() + timeout)
+        self.timeout.map(|timeout| shared.runtime.now() + timeout)
     }
 
     /// The implicit session, for a cursor that goes on with it.
@@ -246,7 +245,7 @@ impl<'a, R: Runtime> Scope<'a, R> {
                     session.touch(now);
                 }
                 if let Response::Reply(reply) = &response
-                    && reply.ok().is_err_and(|error| error.is_shutdown())
+                    && reply.ok().is_err_and(|error| glowplug_mongodb::CommandError::is_shutdown(&error))
                 {
                     self.client.shared().clear(lease.generation);
                 }
@@ -316,7 +315,7 @@ impl<'a, R: Runtime> Scope<'a, R> {
 /// The error in a reply that is a reason to try again.
 fn retryable(kind: Kind, reply: &Reply, info: &ServerInfo) -> Option<glowplug_mongodb::CommandError> {
     match kind {
-        Kind::Read => reply.ok().err().filter(|error| error.is_retryable_read()),
+        Kind::Read => reply.ok().err().filter(glowplug_mongodb::CommandError::is_retryable_read),
         Kind::Write => reply.retryable_write_error(info),
         Kind::Admin | Kind::Plain => None,
     }

@@ -131,15 +131,10 @@ impl<R: Runtime> Action<'_, Count, R> {
         let reply = answer.ok_or(Error::Malformed("reply"))?;
         let n = match filter {
             None => reply.doc().get_i64("n").ok_or(Error::Malformed("count"))?,
+            // No document, no group.
             Some(_) => {
-                let cursor = reply.doc().get_doc("cursor").ok_or(Error::Malformed("cursor"))?;
-                let batch = cursor.get_array("firstBatch").ok_or(Error::Malformed("batch"))?;
-                // No document, no group.
-                batch
-                    .docs()
-                    .next()
-                    .map_or(Some(0), |doc| doc.get_i64("n"))
-                    .ok_or(Error::Malformed("count"))?
+                let group = super::find::first(&reply)?;
+                group.map_or(Some(0), |doc| doc.get_i64("n")).ok_or(Error::Malformed("count"))?
             }
         };
         u64::try_from(n).map_err(|_| Error::Malformed("count"))

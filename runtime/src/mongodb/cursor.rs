@@ -72,10 +72,9 @@ impl<T, R: Runtime> Cursor<T, R> {
     ) -> Result<Self, Error> {
         let reply = reply.ok_or(Error::Malformed("reply"))?;
         machine.handle_reply(reply)?;
-        let settings = &scope.client.shared().settings;
         // A server that waits for more documents needs that time besides.
         let waits = Duration::from_millis(options.max_await_ms.unwrap_or(0));
-        let timeout = scope.timeout.unwrap_or(settings.timeout).map(|timeout| timeout + waits);
+        let timeout = scope.timeout.map(|timeout| timeout + waits);
         let session = match (machine.id(), &scope.session) {
             // All is here already.
             (None, _) => CursorSession::None,

@@ -104,8 +104,7 @@ impl Error {
     /// True when another connection may do better.
     pub(super) fn is_network(&self) -> bool {
         match self {
-            Self::Broken { .. } => true,
-            Self::Connect(ConnectError::Dial(_)) => true,
+            Self::Broken { .. } | Self::Connect(ConnectError::Dial(_)) => true,
             Self::Connect(ConnectError::Handshake(cause)) => match cause.as_deref() {
                 None | Some(DriverError::Io(_)) => true,
                 Some(DriverError::Protocol(error)) => *error == glowplug_mongodb::Error::UnexpectedEof,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use glowplug_mongodb::bson::{Doc, Document, SerError, from_doc};
+use glowplug_mongodb::bson::{Doc, Document, SerError, Value, from_doc};
 use glowplug_mongodb::{Command, CursorOptions, Find, FindAndModify, Reply};
 use serde::de::DeserializeOwned;
 
@@ -138,11 +138,15 @@ impl<T: DeserializeOwned, R: Runtime> Action<'_, FindOne<T>, R> {
     }
 }
 
-/// The first document of a cursor's first batch.
-fn first(reply: &Reply) -> Result<Option<Doc<'_>>, Error> {
+/// The first document of a cursor's first batch. What is there and is no document is not taken for nothing.
+pub(super) fn first(reply: &Reply) -> Result<Option<Doc<'_>>, Error> {
     let cursor = reply.doc().get_doc("cursor").ok_or(Error::Malformed("cursor"))?;
     let batch = cursor.get_array("firstBatch").ok_or(Error::Malformed("batch"))?;
-    Ok(batch.docs().next())
+    match batch.iter().next() {
+        None => Ok(None),
+        Some(Ok(Value::Document(doc))) => Ok(Some(doc)),
+        Some(_) => Err(Error::Malformed("batch of documents")),
+    }
 }
 
 /// One document to look for and change in one step. Made by

@@ -50,19 +50,22 @@ impl<R: Runtime> Janitor<R> {
             state.pool.expire(now);
             let mut jobs: Vec<Connection<R>> = std::mem::take(&mut state.dirty);
             let goodbye = state.deserted && !said_goodbye;
-            if jobs.is_empty() && (goodbye || !state.kills.is_empty()) {
+            // Only a connection that is clean is sure to bring a command to the server.
+            let mut clean = jobs.iter().any(Connection::is_clean);
+            if !clean && (goodbye || !state.kills.is_empty()) {
                 jobs.extend(state.pool.check_out_idle(now).map(|(connection, _)| connection));
+                clean = jobs.last().is_some_and(Connection::is_clean);
             }
             let done = state.deserted && !goodbye && !working && jobs.is_empty();
-            let kills = if jobs.is_empty() { Vec::new() } else { state.kills.drain(..).collect() };
-            let goodbye = if goodbye && !jobs.is_empty() { state.sessions.end_all() } else { None };
+            let kills: Vec<_> = if clean { state.kills.drain(..).collect() } else { Vec::new() };
+            let goodbye = if goodbye && clean { state.sessions.end_all() } else { None };
             (jobs, kills, goodbye, done)
         });
         if self.shared.with(|state| state.deserted) {
             self.said_goodbye = true;
         }
         let mut jobs: Vec<_> = jobs.into_iter().map(|connection| Job { connection, until }).collect();
-        if let Some(job) = jobs.first_mut() {
+        if let Some(job) = jobs.iter_mut().find(|job| job.connection.is_clean()) {
             for kill in kills.into_iter().chain(goodbye) {
                 job.connection.submit_and_forget(kill);
             }
@@ -83,7 +86,9 @@ impl<R: Runtime> Janitor<R> {
                         if kills.is_empty() {
                             break Some(true);
                         }
-                        kills.into_iter().for_each(|kill| job.connection.submit_and_forget(kill));
+                        for kill in kills {
+                            job.connection.submit_and_forget(kill);
+                        }
                     }
                     Poll::Ready(false) => break Some(false),
                     Poll::Pending if job.until <= now => break Some(false),
@@ -150,14 +155,18 @@ impl<R: Runtime> Drop for Janitor<R> {
             state.janitor_gone = true;
             state.janitor = None;
             let mut left = std::mem::take(&mut state.dirty);
-            left.iter().for_each(|_| state.pool.discard());
+            for _ in &left {
+                state.pool.discard();
+            }
             if state.deserted {
                 left.extend(state.pool.close());
             }
             left
         });
         drop(left);
-        self.working.drain(..).for_each(|_| self.shared.with(|state| state.pool.discard()));
+        for _ in self.working.drain(..) {
+            self.shared.with(|state| state.pool.discard());
+        }
     }
 }
 

@@ -186,7 +186,7 @@ impl<R: Runtime> Shared<R> {
         let time = until.map(|until| until.saturating_duration_since(self.runtime.now()));
         let (host, config) = self.with(|state| {
             let mut config = self.config.clone();
-            config.scram_keys = state.scram_keys.clone();
+            config.scram_keys.clone_from(&state.scram_keys);
             (state.topology.select(Selection::Write).clone(), config)
         });
         let connecting = self.connect_to(&host, config, generation);
@@ -244,13 +244,14 @@ impl<R: Runtime> Shared<R> {
         }
         let now = self.runtime.now();
         let mut connection = Some(connection);
-        let dirty = self.with(|state| {
+        let work = self.with(|state| {
             let clean = connection.as_ref().is_some_and(Connection::is_clean);
-            let work = !clean || !state.kills.is_empty();
-            if work && !state.janitor_gone {
+            let unfinished = !clean || !state.kills.is_empty();
+            if unfinished && !state.janitor_gone {
                 state.dirty.extend(connection.take());
                 return true;
             }
+            let unwatched = state.pool.next_expiry().is_none();
             if let Some(own) = connection.take() {
                 let generation = own.generation;
                 // Without a janitor, what is not clean is closed.
@@ -261,9 +262,10 @@ impl<R: Runtime> Shared<R> {
                     Some(own)
                 };
             }
-            false
+            // The janitor sleeps until the next connection has idled too long, if it knows of one.
+            unwatched && state.pool.next_expiry().is_some()
         });
-        if dirty {
+        if work {
             self.wake_janitor();
         }
         // What came back is of an older generation; closed without the lock.

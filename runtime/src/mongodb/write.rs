@@ -102,7 +102,9 @@ impl<R: Runtime> Action<'_, Insert<InsertManyResult>, R> {
         let documents = documents?;
         let inserted_ids = documents.iter().map(id_of).collect();
         let mut bulk = Bulk::new(database, collection, ordered);
-        documents.into_iter().for_each(|document| bulk.push(WriteModel::Insert(document)));
+        for document in documents {
+            bulk.push(WriteModel::Insert(document));
+        }
         many(&mut self.scope, bulk, ordered).await?;
         Ok(InsertManyResult { inserted_ids })
     }

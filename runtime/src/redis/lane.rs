@@ -11,11 +11,12 @@ use std::time::Duration;
 use glowplug_core::{Instant, Progress, RequestProtocol as _, Token};
 use glowplug_redis::{Event, Reply, Request};
 
-use super::Error;
+use super::recovery::Recovery;
 use super::target::{Opening, Own, Target};
+use super::{ConnectError, Error};
 use crate::Runtime;
 use crate::drive::shared::CallError;
-use crate::time::{Sleep, sleep};
+use crate::time::{Sleep, sleep, sleep_until};
 
 /// The connections of one client that are, or were, somebody's own.
 pub(super) struct Lanes<R: Runtime> {
@@ -111,12 +112,20 @@ pub(super) struct Entering<R: Runtime> {
     lanes: Arc<Lanes<R>>,
     ticket: Option<u64>,
     turn: Option<Turn<R>>,
-    opening: Option<Opening<R>>,
+    recovery: Option<Recovery>,
+    stage: Way<R>,
+}
+
+/// How a connection is come by, once there is a turn.
+enum Way<R: Runtime> {
+    Idle,
+    Opening(Opening<R>),
+    Waiting(Sleep<R::Timer>),
 }
 
 impl<R: Runtime> Entering<R> {
     pub(super) fn new(lanes: Arc<Lanes<R>>) -> Self {
-        Self { lanes, ticket: None, turn: None, opening: None }
+        Self { lanes, ticket: None, turn: None, recovery: None, stage: Way::Idle }
     }
 
     fn poll_turn(&mut self, cx: &Context<'_>) -> Poll<Turn<R>> {
@@ -144,6 +153,17 @@ impl<R: Runtime> Entering<R> {
         Poll::Pending
     }
 
+    /// A server that is away may come back, as for all other calls; one that refuses means it.
+    fn wait(&mut self, error: ConnectError) -> Result<Way<R>, Error> {
+        let target = &self.lanes.target;
+        let recovery = self.recovery.get_or_insert_with(|| Recovery::new(target));
+        let away = !matches!(error, ConnectError::Handshake(_) | ConnectError::Unsupported(_));
+        match recovery.failed(target.runtime.now()).filter(|_| away) {
+            Some(at) => Ok(Way::Waiting(sleep_until(&target.runtime, at))),
+            None => Err(Error::Connect(error)),
+        }
+    }
+
     /// Ready once; not to be polled after that.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Own<R>, Turn<R>), Error>> {
         if self.turn.is_none() {
@@ -152,18 +172,24 @@ impl<R: Runtime> Entering<R> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let own = match &mut self.opening {
-            Some(opening) => match opening.poll(cx) {
-                Poll::Ready(opened) => opened.map_err(Error::Connect)?,
-                Poll::Pending => return Poll::Pending,
-            },
-            None => match self.lanes.take_idle(cx) {
-                Some(own) => own,
-                None => {
-                    self.opening = Some(Opening::new(&self.lanes.target));
-                    return self.poll(cx);
+        let own = loop {
+            self.stage = match &mut self.stage {
+                Way::Idle => match self.lanes.take_idle(cx) {
+                    Some(own) => break own,
+                    None => Way::Opening(Opening::new(&self.lanes.target)),
+                },
+                Way::Opening(opening) => match opening.poll(cx) {
+                    Poll::Ready(Ok(own)) => break own,
+                    Poll::Ready(Err(error)) => self.wait(error)?,
+                    Poll::Pending => return Poll::Pending,
+                },
+                Way::Waiting(pause) => {
+                    if Pin::new(pause).poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    Way::Opening(Opening::new(&self.lanes.target))
                 }
-            },
+            };
         };
         match self.turn.take() {
             Some(turn) => Poll::Ready(Ok((own, turn))),

@@ -75,10 +75,7 @@ async fn start_tls<R: Runtime>(
         let error = ProtocolError::Peer(PeerError::PlaintextAfterStartTls);
         return Err(ConnectError::Handshake(Some(DriverError::Protocol(error))));
     }
-    let MaybeTls::Plain(stream) = parts.transport else {
-        return Err(ConnectError::Tls(io::Error::other("tls was started twice")));
-    };
-    let stream = handshake::<R>(stream, choice, host).await.map_err(ConnectError::Tls)?;
+    let stream = handshake::<R>(parts.transport, choice, host).await.map_err(ConnectError::Tls)?;
     let mut machine = parts.machine;
     machine.tls_established(runtime.now());
     Ok(Exclusive::with_input(runtime, stream, machine, parts.input))
@@ -86,10 +83,11 @@ async fn start_tls<R: Runtime>(
 
 #[cfg(feature = "tls")]
 async fn handshake<R: Runtime>(
-    stream: R::Stream,
+    stream: MaybeTls<R::Stream>,
     choice: &TlsChoice,
     host: &Host,
 ) -> io::Result<MaybeTls<R::Stream>> {
+    let MaybeTls::Plain(stream) = stream else { return Err(io::Error::other("tls was started twice")) };
     let config = match choice {
         Some(config) => config.clone(),
         None => crate::tls::ClientConfig::platform().map_err(io::Error::other)?,
@@ -102,7 +100,7 @@ async fn handshake<R: Runtime>(
 #[cfg(not(feature = "tls"))]
 #[expect(clippy::unused_async, reason = "the same signature as with TLS")]
 async fn handshake<R: Runtime>(
-    _stream: R::Stream,
+    _stream: MaybeTls<R::Stream>,
     _choice: &TlsChoice,
     _host: &Host,
 ) -> io::Result<MaybeTls<R::Stream>> {

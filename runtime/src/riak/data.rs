@@ -16,7 +16,7 @@ macro_rules! reads {
         /// [`Error::WrongDataType`] when the bucket holds another kind. Dropping the future: as for [`ask`](Self::ask).
         pub async fn $name(&self, location: impl Into<Location>) -> Result<$ty, Error> {
             match self.fetch_data(location).await?.value {
-                $(Some(Data::$variant(value)))|+ => Ok(value),
+                Some($(Data::$variant(value))|+) => Ok(value),
                 None => Ok(<$ty>::default()),
                 Some(_) => Err(Error::WrongDataType),
             }

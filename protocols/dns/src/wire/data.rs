@@ -467,16 +467,29 @@ impl Rdata {
         start: usize,
         end: usize,
     ) -> Result<Self, DecodeError> {
-        let reader = Reader::new(message, start, end);
         if schema::fields(rtype).is_none() {
             return Ok(Self { rtype, wire: Bytes::copy_from_slice(&message[start..end]) });
         }
-        let mut out = BytesMut::with_capacity(end - start);
-        schema::expand(rtype, reader, &mut out)?;
-        if out.len() > usize::from(u16::MAX) {
+        Self::read_in(rtype, message, start, end, &mut BytesMut::with_capacity(end - start))
+    }
+
+    /// Copies record data out of a message into `arena`, which is empty and serves several records: they share its allocation.
+    pub(crate) fn read_in(
+        rtype: RecordType,
+        message: &[u8],
+        start: usize,
+        end: usize,
+        arena: &mut BytesMut,
+    ) -> Result<Self, DecodeError> {
+        if schema::fields(rtype).is_none() {
+            arena.extend_from_slice(&message[start..end]);
+        } else {
+            schema::expand(rtype, Reader::new(message, start, end), arena)?;
+        }
+        if arena.len() > usize::from(u16::MAX) {
             return Err(DecodeError::new(start, DecodeReason::DataTooLong));
         }
-        Ok(Self { rtype, wire: out.freeze() })
+        Ok(Self { rtype, wire: arena.split().freeze() })
     }
 
     /// Record data that was put together by one of the functions below.

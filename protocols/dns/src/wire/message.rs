@@ -66,6 +66,9 @@ pub struct Message {
     pub edns: Option<Edns>,
 }
 
+/// The largest message whose records share one allocation.
+const SHARED: usize = 4096;
+
 impl Message {
     /// Decodes a whole message and takes nothing less: see [`MessageView::check`].
     ///
@@ -89,6 +92,10 @@ impl Message {
                 class: question.class,
             });
         }
+        // The data of all records of a message of usual size lie in one allocation; those of a large one do not, lest one that is
+        // kept holds all of it.
+        let mut arena = (bytes.len() <= SHARED).then(|| BytesMut::with_capacity(bytes.len()));
+        let mut known = None;
         for record in view.records() {
             let record = record?;
             let section = match record.section() {
@@ -97,7 +104,10 @@ impl Message {
                 Section::Additional if record.rtype() == RecordType::OPT => continue,
                 Section::Additional => &mut message.additionals,
             };
-            section.push(record.to_record()?);
+            section.push(match &mut arena {
+                Some(arena) => record.to_record_in(arena, &mut known)?,
+                None => record.to_record()?,
+            });
         }
         Ok(message)
     }

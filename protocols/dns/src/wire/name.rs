@@ -115,7 +115,7 @@ impl Name {
     /// The name with its encoded labels decoded, without the final dot: for people's eyes. Labels that do not decode
     /// stay as they are.
     #[cfg(feature = "idna")]
-    pub fn to_unicode(&self) -> alloc::string::String {
+    pub fn to_unicode(&self) -> String {
         use alloc::string::ToString;
         let text = self.to_string();
         let text = text.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(&text);

@@ -277,6 +277,23 @@ impl<'a> RecordView<'a> {
         })
     }
 
+    /// An owned copy like [`to_record`](Self::to_record), whose data lies in `arena` and whose name is that of the record before it when
+    /// both point to the same place.
+    pub(super) fn to_record_in(
+        self,
+        arena: &mut bytes::BytesMut,
+        known: &mut Option<([u8; 2], super::Name)>,
+    ) -> Result<super::Record, DecodeError> {
+        let pointer = self.message[self.owner_at..].first_chunk().copied().filter(|[high, _]| *high >= 0xc0);
+        let name = match (pointer, &*known) {
+            (Some(pointer), Some((same, name))) if pointer == *same => name.clone(),
+            _ => self.owner()?.to_name(),
+        };
+        *known = pointer.map(|pointer| (pointer, name.clone()));
+        let data = super::Rdata::read_in(self.rtype, self.message, self.data_at, self.data_end, arena)?;
+        Ok(super::Record { name, class: self.class, ttl: self.ttl, data })
+    }
+
     /// The record as EDNS sees it. RFC 6891 section 6.1.2: its owner is the root.
     pub(crate) fn as_opt(self) -> Result<OptView<'a>, DecodeError> {
         if self.message[self.owner_at] != 0 {

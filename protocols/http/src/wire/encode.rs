@@ -178,7 +178,7 @@ pub(crate) fn status_line(out: &mut Vec<u8>, status: StatusCode) {
 /// Writes `date`, if the caller set a clock and wrote none itself.
 pub(crate) fn date(out: &mut Vec<u8>, date: Option<&HttpDate>) {
     if let Some(date) = date {
-        field(out, b"date", date.as_str().as_bytes());
+        field(out, b"date", date.as_bytes());
     }
 }
 

@@ -84,7 +84,8 @@ impl Fields {
     pub fn append_to(&self, map: &mut HeaderMap) {
         map.reserve(self.len());
         for span in self.spans() {
-            let name = HeaderName::from_bytes(self.name(span).as_bytes());
+            let name = usize::from(span.name);
+            let name = HeaderName::from_bytes(&self.bytes[name..name + usize::from(span.name_len)]);
             let value = self.bytes.slice(usize::from(span.value)..usize::from(span.value + span.value_len));
             // Both were checked when the section was parsed, by the same rules.
             if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(value)) {

@@ -275,3 +275,60 @@ fn a_bad_body_after_the_answer_has_begun_cuts_the_answer() {
     assert!(server.closes());
     assert_eq!(server.machine.finish(NOW, stream, &()), Err(FinishError::Closed));
 }
+
+#[test]
+fn answers_that_nobody_takes_hold_further_requests_back() {
+    let mut config = ServerConfig::default();
+    config.limits = Limits::default().send_buffer(100);
+    let mut server = Server::with(config);
+    let stream = server.whole_request(GET);
+    server.feed(&GET.repeat(3));
+    server
+        .machine
+        .send_head(NOW, stream, StatusCode::OK, &(), BodyLength::Known(200))
+        .expect("a head is due");
+    server.machine.send_data(NOW, stream, Bytes::from(vec![b'x'; 200])).expect("one piece may overshoot");
+    server.machine.finish(NOW, stream, &()).expect("all of it");
+    assert!(server.event().is_none(), "the answer waits to be taken");
+    assert_eq!((server.reads(), server.input.len()), (ReadInterest::Paused, GET.len() * 3));
+    // Once it is taken, the next request comes.
+    assert!(server.sent().ends_with('x'));
+    assert!(server.reads().wants());
+    assert!(matches!(server.event(), Some(ServerEvent::Request { .. })));
+}
+
+#[test]
+fn a_server_knows_who_asks_for_the_connection_and_who_got_it() {
+    let upgrade = "GET / HTTP/1.1\r\nhost: a\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
+    for (wire, may, status, gets) in [
+        (GET, false, 200, false),
+        (upgrade, true, 200, false),
+        (upgrade, true, 101, true),
+        // RFC 9110 §7.8: not without the option in `Connection`.
+        ("GET / HTTP/1.1\r\nhost: a\r\nupgrade: x\r\n\r\n", false, 200, false),
+        ("CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n", true, 403, false),
+        ("CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n", true, 200, true),
+    ] {
+        let mut server = Server::new();
+        let stream = server.whole_request(wire);
+        assert_eq!(server.machine.may_upgrade(stream), may, "{wire}");
+        assert!(!server.machine.is_upgrading() && !server.machine.awaits_body(stream));
+        server.answer(stream, status, BodyLength::Known(1));
+        assert_eq!(server.machine.is_upgrading(), gets, "{wire}");
+        assert_eq!(server.machine.awaits_body(stream), !gets, "{wire}");
+    }
+}
+
+#[test]
+fn a_head_in_the_types_of_http_is_the_same_with_and_without_a_copy() {
+    let mut server = Server::new();
+    server.feed("POST /a?b HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nx-one: 2\r\n\r\n");
+    let Some(ServerEvent::Request { head, .. }) = server.event() else { panic!("no request") };
+    let (copied, shared) =
+        (head.to_http().expect("a URI"), head.share_http(glowplug_http::HeaderMap::new()).expect("a URI"));
+    assert_eq!((&copied.method, &copied.uri), (&shared.method, &shared.uri));
+    assert_eq!(copied.headers, shared.headers);
+    assert_eq!(shared.headers.get_all("x-one").iter().count(), 2);
+    assert_eq!(shared.headers["host"].as_bytes().as_ptr(), head.get("host").expect("a host").as_ptr());
+    assert_ne!(copied.headers["host"].as_bytes().as_ptr(), head.get("host").expect("a host").as_ptr());
+}

@@ -2,6 +2,7 @@
 
 use super::auth::User;
 use super::{Call, Failure, MemoryServer, Outcome, code};
+use crate::bson::Document;
 use crate::doc;
 
 impl MemoryServer {
@@ -56,7 +57,7 @@ impl MemoryServer {
         }
     }
 
-    pub(super) fn users_info(&self, call: &Call<'_>) -> Outcome {
+    pub(super) fn users_info(&self, call: &Call<'_>) -> Document {
         let wanted = call.body.get_str(call.name);
         let found = self.users.keys().filter(|name| wanted.is_none_or(|wanted| wanted == *name));
         let list: Vec<_> = found
@@ -65,6 +66,6 @@ impl MemoryServer {
                 doc! { "_id": id, "user": name, "db": call.database, "roles": [] }
             })
             .collect();
-        Ok(doc! { "users": list, "ok": 1.0 })
+        doc! { "users": list, "ok": 1.0 }
     }
 }

@@ -22,12 +22,15 @@ pub(super) enum Verdict {
     Append(Document),
     /// It is not carried out; this is the reply.
     Reply(Document),
-    /// The connection ends without a reply.
+    /// The connection ends without a reply, and nothing is done.
     Hangup,
+    /// It is carried out, and then the connection ends without a reply.
+    HangupAfterwards,
 }
 
 impl MemoryServer {
-    /// `configureFailPoint: "failCommand"`, with `mode` as `"off"`, `"alwaysOn"`, `{times}` or `{skip}`.
+    /// `configureFailPoint: "failCommand"`, with `mode` as `"off"`, `"alwaysOn"`, `{times}` or `{skip}`. Beside what real servers have in
+    /// `data`, `afterwards: true` closes a connection after the command was carried out.
     pub(super) fn configure_fail_point(&mut self, call: &Call<'_>) -> Outcome {
         if call.body.get_str("configureFailPoint") != Some("failCommand") {
             return Err(Failure::new(
@@ -73,7 +76,8 @@ impl MemoryServer {
         }
         if data.get_bool("closeConnection") == Some(true) {
             self.hangups.insert(connection);
-            return Verdict::Hangup;
+            let afterwards = data.get_bool("afterwards") == Some(true);
+            return if afterwards { Verdict::HangupAfterwards } else { Verdict::Hangup };
         }
         let mut labels = Document::new();
         if let Some(own) = data.get_array("errorLabels") {

@@ -37,6 +37,8 @@ use crate::wire::{Compressor, Message};
 const MAX_DEPTH: usize = 120;
 /// The longest document that is stored.
 const MAX_DOCUMENT_LEN: usize = 16 << 20;
+/// Numbered writes whose answers are kept.
+const MAX_NUMBERED: usize = 1024;
 /// Open cursors; of more the oldest is closed.
 const MAX_CURSORS: usize = 1024;
 
@@ -122,11 +124,13 @@ pub struct MemoryConfig {
     pub max_bytes: usize,
     /// The time for the ids that it makes, in seconds since 1970.
     pub seconds: u32,
+    /// Says that it is the only member of this replica set, and makes numbered writes once. Default `None`: a standalone.
+    pub replica_set: Option<String>,
 }
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        Self { users: Vec::new(), max_bytes: 256 << 20, seconds: 0 }
+        Self { users: Vec::new(), max_bytes: 256 << 20, seconds: 0, replica_set: None }
     }
 }
 
@@ -145,6 +149,8 @@ pub struct MemoryServer {
     /// Connections that are to end without a reply.
     hangups: BTreeSet<u64>,
     authentications: BTreeMap<u64, Authentication>,
+    /// Answers to numbered writes.
+    numbered: BTreeMap<(Vec<u8>, i64), Document>,
     ids: ObjectIds,
     rng: Rng,
 }
@@ -212,6 +218,7 @@ impl MemoryServer {
             next_cursor: 0,
             users,
             authentications: BTreeMap::new(),
+            numbered: BTreeMap::new(),
             ids: ObjectIds::new(&rng.seed()),
             rng,
         }
@@ -260,8 +267,15 @@ impl MemoryServer {
         if !open && self.guarded && !self.is_authenticated(connection) {
             return Err(Failure::new(code::UNAUTHORIZED, format!("Command {name} requires authentication")));
         }
+        if let Some(reply) = self.made_before(&call) {
+            return Ok(reply);
+        }
         match self.fail_point_verdict(connection, name) {
             Verdict::Pass => self.carry_out(&call),
+            Verdict::HangupAfterwards => {
+                self.carry_out(&call)?;
+                Ok(Document::new())
+            }
             Verdict::Append(extra) => {
                 let mut reply = self.carry_out(&call)?;
                 reply.extend(extra.as_doc());
@@ -272,7 +286,25 @@ impl MemoryServer {
         }
     }
 
+    /// Carries a command out. What a numbered write answers is kept, for when it comes again.
     fn carry_out(&mut self, call: &Call<'_>) -> Outcome {
+        let outcome = self.run(call);
+        if let (Ok(reply), Some(key)) = (&outcome, write_key(call)) {
+            if self.numbered.len() >= MAX_NUMBERED {
+                self.numbered.pop_first();
+            }
+            self.numbered.insert(key, reply.clone());
+        }
+        outcome
+    }
+
+    /// The answer to a numbered write that was made before.
+    fn made_before(&self, call: &Call<'_>) -> Option<Document> {
+        self.config.replica_set.as_ref()?;
+        self.numbered.get(&write_key(call)?).cloned()
+    }
+
+    fn run(&mut self, call: &Call<'_>) -> Outcome {
         let &Call { connection, name, database, body, .. } = call;
         match name {
             "hello" | "isMaster" | "ismaster" => Ok(self.hello(call)),
@@ -312,7 +344,7 @@ impl MemoryServer {
             "renameCollection" => self.rename_collection(call),
             "createUser" => self.create_user(call),
             "dropUser" => self.drop_user(call),
-            "usersInfo" => self.users_info(call),
+            "usersInfo" => Ok(self.users_info(call)),
             "configureFailPoint" => self.configure_fail_point(call),
             _ => Err(Failure::new(code::COMMAND_NOT_FOUND, format!("no such command: '{name}'"))),
         }
@@ -324,6 +356,9 @@ impl MemoryServer {
             "maxMessageSizeBytes": 48_000_000, "maxWriteBatchSize": 100_000, "minWireVersion": 0, "maxWireVersion": 21,
             "logicalSessionTimeoutMinutes": 30, "connectionId": call.connection as i64, "readOnly": false,
         };
+        if let Some(name) = &self.config.replica_set {
+            document.append("setName", name).append("secondary", false);
+        }
         let offered = call.body.get_array("compression").into_iter().flat_map(Array::iter);
         let common: Vec<_> = offered
             .map_while(Result::ok)
@@ -421,6 +456,15 @@ impl MemoryServer {
         })
     }
 
+    /// True when a collection has a document that matches: for tests, which so look past every connection.
+    pub fn contains(&self, database: &str, collection: &str, filter: Doc<'_>) -> bool {
+        let (Ok(filter), Some(collection)) = (node::fields(filter), self.collection(database, collection))
+        else {
+            return false;
+        };
+        collection.find(&filter).is_ok_and(|found| !found.is_empty())
+    }
+
     /// Cursors that are open.
     pub fn open_cursors(&self) -> usize {
         self.cursors.len()
@@ -444,7 +488,8 @@ impl MemoryServer {
                 self.forget(&collection);
                 Ok(doc! { "ns": call.namespace()?, "nIndexesWas": 1, "ok": 1.0 })
             }
-            None => Err(Failure::new(code::NAMESPACE_NOT_FOUND, "ns not found")),
+            // As servers have it since 7.0.
+            None => Ok(doc! { "ok": 1.0 }),
         }
     }
 
@@ -495,6 +540,12 @@ impl MemoryServer {
         });
         Ok(doc! { "nIndexesWas": before as i64, "ok": 1.0 })
     }
+}
+
+/// What a numbered write is known by: its session and its number.
+fn write_key(call: &Call<'_>) -> Option<(Vec<u8>, i64)> {
+    let number = call.body.get_i64("txnNumber")?;
+    Some((call.body.get_doc("lsid")?.as_bytes().to_vec(), number))
 }
 
 /// A reply with one batch.

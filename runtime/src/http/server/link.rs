@@ -22,6 +22,9 @@ const REST_AFTER: Duration = Duration::from_secs(2);
 /// A head is copied out of a read buffer that is larger than this: a value that a handler keeps must not pin a large buffer.
 const SHARED_UP_TO: usize = 8 * 1024;
 
+/// A map for more fields than this is not kept for the next request.
+const SPARE_FIELDS: usize = 64;
+
 /// The request at hand. Who reads its body learns when this goes.
 struct Exchange {
     stream: StreamId,
@@ -61,6 +64,7 @@ pub(super) enum End {
 
 /// What the application has to do about what came in.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "boxing requests would cost an allocation for each")]
 pub(super) enum Heard {
     /// Nothing new for it.
     Nothing,
@@ -96,6 +100,8 @@ pub(super) struct Link<R: Runtime> {
     upgraded: bool,
     /// The last request's channel, for the next one's body.
     spare: Option<Arc<Channel>>,
+    /// The last answer's map, emptied, for the next request's fields.
+    spare_headers: HeaderMap,
     /// Until when the machine's date is right.
     date_until: Option<Instant>,
     /// When a peer that does not read is given up.
@@ -104,6 +110,8 @@ pub(super) struct Link<R: Runtime> {
     rest: Option<Instant>,
     /// Something moved since the last rest.
     warm: bool,
+    /// The most that the read buffer held since then, which is what a value that is kept may pin.
+    holds: usize,
 }
 
 impl<R: Runtime> Link<R> {
@@ -125,10 +133,12 @@ impl<R: Runtime> Link<R> {
             offer: None,
             upgraded: false,
             spare: None,
+            spare_headers: HeaderMap::new(),
             date_until: None,
             stall: None,
             rest: None,
             warm: false,
+            holds: 0,
             settings,
             runtime,
         }
@@ -164,9 +174,11 @@ impl<R: Runtime> Link<R> {
         if self.rest.is_some_and(|at| at <= now) {
             self.rest = None;
             self.warm = false;
+            self.holds = 0;
             self.pump.release_memory();
             self.machine.release_memory();
             self.spare = None;
+            self.spare_headers = HeaderMap::new();
         }
         self.stall.is_none_or(|at| now < at)
     }
@@ -226,16 +238,13 @@ impl<R: Runtime> Link<R> {
         expects_continue: bool,
     ) -> Heard {
         self.refresh_date(now);
-        let shared = self.pump.input.capacity() <= SHARED_UP_TO;
-        let parts = match if shared { head.share_http() } else { head.to_http() } {
-            Ok(parts) => parts,
-            Err(_) => {
-                // RFC 9110 §15.5.1. The target passes for one with a proxy, but is no URI.
-                let close = [(header::CONNECTION, "close")];
-                let _ =
-                    self.machine.send_head(now, stream, StatusCode::BAD_REQUEST, &close, BodyLength::Empty);
-                return Heard::Nothing;
-            }
+        let shared = self.holds <= SHARED_UP_TO;
+        let headers = std::mem::take(&mut self.spare_headers);
+        let Ok(parts) = (if shared { head.share_http(headers) } else { head.to_http() }) else {
+            // RFC 9110 §15.5.1. The target passes for one with a proxy, but is no URI.
+            let close = [(header::CONNECTION, "close")];
+            let _ = self.machine.send_head(now, stream, StatusCode::BAD_REQUEST, &close, BodyLength::Empty);
+            return Heard::Nothing;
         };
         let channel = (body != BodyLength::Empty).then(|| self.new_channel());
         self.exchange = Some(Exchange {
@@ -302,7 +311,7 @@ impl<R: Runtime> Link<R> {
     pub(super) fn answer<B: http_body::Body>(
         &mut self,
         now: Instant,
-        parts: &http::response::Parts,
+        parts: http::response::Parts,
         body: &B,
     ) -> Begun {
         let Some(exchange) = &self.exchange else { return Begun::Done };
@@ -318,6 +327,10 @@ impl<R: Runtime> Link<R> {
         if no_content && self.machine.awaits_body(stream) {
             // Nothing of the body would go out: it is not even asked for.
             let _ = self.machine.finish(now, stream, &());
+        }
+        if parts.headers.capacity() <= SPARE_FIELDS {
+            self.spare_headers = parts.headers;
+            self.spare_headers.clear();
         }
         if self.machine.awaits_body(stream) { Begun::Body } else { Begun::Done }
     }
@@ -425,6 +438,7 @@ impl<R: Runtime> Link<R> {
             }
             Poll::Ready(Ok(_)) => {
                 self.warm = true;
+                self.holds = self.holds.max(self.pump.input.capacity());
                 Ok(true)
             }
             Poll::Ready(Err(_)) => Err(End::Lost),

@@ -126,7 +126,7 @@ fn drive<R: Runtime, S: HttpService>(
                     Ok(Some(Heard::Nothing)) => {}
                     Ok(Some(Heard::News)) => news = true,
                     Ok(Some(Heard::Request(request))) => {
-                        work.set(Work::Waiting { request: Some(request) });
+                        receive(link, service, work.as_mut(), cx, now, request);
                         news = true;
                     }
                     Ok(Some(Heard::Over)) => {
@@ -179,6 +179,38 @@ fn drive<R: Runtime, S: HttpService>(
     Poll::Pending
 }
 
+/// Gives the service a request, or has it wait until the service takes one.
+fn receive<R: Runtime, S: HttpService>(
+    link: &mut Link<R>,
+    service: &mut S,
+    mut work: Pin<&mut Work<S::Future, S::Body>>,
+    cx: &mut Context<'_>,
+    now: Instant,
+    request: Request<Incoming>,
+) {
+    match contained(|| service.poll_ready(cx)) {
+        Some(Poll::Ready(Ok(()))) => {
+            if let Some(future) = contained(|| service.call(request)) {
+                work.set(Work::Handling { future });
+                return;
+            }
+        }
+        Some(Poll::Pending) => {
+            work.set(Work::Waiting { request: Some(request) });
+            return;
+        }
+        Some(Poll::Ready(Err(_))) | None => {}
+    }
+    give_up(link, work, now);
+}
+
+/// There is no answer: the service failed, or it panicked.
+fn give_up<R: Runtime, F, B>(link: &mut Link<R>, mut work: Pin<&mut Work<F, B>>, now: Instant) {
+    work.set(Work::Idle);
+    link.abort(now);
+    link.finish_exchange();
+}
+
 /// Lets the application work as far as it can. True when the machine was told anything, and may have something to tell.
 fn step<R: Runtime, S: HttpService>(
     link: &mut Link<R>,
@@ -190,22 +222,18 @@ fn step<R: Runtime, S: HttpService>(
     loop {
         match work.as_mut().project() {
             WorkNow::Idle => return link.tend_body(now),
-            WorkNow::Waiting { request } => match contained(|| service.poll_ready(cx)) {
-                Some(Poll::Pending) => return false,
-                Some(Poll::Ready(Ok(()))) => {
-                    let Some(request) = request.take() else { return false };
-                    match contained(|| service.call(request)) {
-                        Some(future) => work.set(Work::Handling { future }),
-                        None => break,
-                    }
+            WorkNow::Waiting { request } => {
+                let Some(request) = request.take() else { return false };
+                receive(link, service, work.as_mut(), cx, now, request);
+                if matches!(work.as_mut().project(), WorkNow::Waiting { .. }) {
+                    return false;
                 }
-                Some(Poll::Ready(Err(_))) | None => break,
-            },
+            }
             WorkNow::Handling { future } => match contained(|| future.poll(cx)) {
                 Some(Poll::Pending) => return link.tend_body(now),
                 Some(Poll::Ready(Ok(response))) => {
                     let (parts, body) = response.into_parts();
-                    match link.answer(now, &parts, &body) {
+                    match link.answer(now, parts, &body) {
                         Begun::Body => work.set(Work::Sending { body }),
                         Begun::Done => {
                             work.set(Work::Idle);
@@ -227,10 +255,7 @@ fn step<R: Runtime, S: HttpService>(
             },
         }
     }
-    // No answer: it failed, or it panicked.
-    work.set(Work::Idle);
-    link.abort(now);
-    link.finish_exchange();
+    give_up(link, work, now);
     true
 }
 

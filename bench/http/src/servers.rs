@@ -1,0 +1,133 @@
+//! Whole servers on one thread, answering 13 bytes of text to a load in another process.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use bench_harness::{Clock, Measured};
+use bytes::Bytes;
+use glowplug::runtime::http::server::{Incoming, Server, service_fn};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response};
+use http_body_util::Full;
+use tokio::net::TcpListener;
+
+use crate::load::{self, Load};
+
+const HELLO: &[u8] = b"Hello, World!";
+
+fn hello() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(HELLO)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+/// Lets `serve` run for ever in a thread, which says its port first, and measures what the load makes it work.
+fn measured(load: Load, requests: u64, serve: impl FnOnce(mpsc::Sender<u16>) + Send + 'static) -> Measured {
+    let (ready, port) = mpsc::channel();
+    // It is never stopped: it costs nothing once its connections are closed.
+    thread::spawn(move || serve(ready));
+    let port = port.recv().expect("a port");
+    PORT.store(port, Ordering::Relaxed);
+    let clock = Clock::start();
+    load::run(load, port, requests);
+    clock.stop(requests)
+}
+
+static PORT: AtomicU16 = AtomicU16::new(0);
+
+/// Where the server that was measured last still listens.
+pub fn last_port() -> u16 {
+    PORT.load(Ordering::Relaxed)
+}
+
+fn on_tokio(work: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
+    runtime.block_on(work);
+}
+
+pub fn glowplug_tokio(load: Load, requests: u64) -> Measured {
+    measured(load, requests, |ready| {
+        on_tokio(async move {
+            let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            let server = Server::bind(glowplug::tokio::Tokio, at).await.expect("bound");
+            let at = server.local_endpoint().expect("an address").socket_addr().expect("of TCP");
+            ready.send(at.port()).expect("somebody waits");
+            server.run(service_fn(|_: Request<Incoming>| async { hello() })).await;
+        });
+    })
+}
+
+pub fn glowplug_smol(load: Load, requests: u64) -> Measured {
+    measured(load, requests, |ready| {
+        let executor = Arc::new(smol::Executor::new());
+        smol::block_on(executor.run(async {
+            let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            let server = Server::bind(glowplug::smol::Smol::on(executor.clone()), at).await.expect("bound");
+            let at = server.local_endpoint().expect("an address").socket_addr().expect("of TCP");
+            ready.send(at.port()).expect("somebody waits");
+            server.run(service_fn(|_: Request<Incoming>| async { hello() })).await;
+        }));
+    })
+}
+
+pub fn glowplug_axum(load: Load, requests: u64) -> Measured {
+    measured(load, requests, |ready| {
+        on_tokio(async move {
+            let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            let server = Server::bind(glowplug::tokio::Tokio, at).await.expect("bound");
+            let at = server.local_endpoint().expect("an address").socket_addr().expect("of TCP");
+            ready.send(at.port()).expect("somebody waits");
+            server.run(router()).await;
+        });
+    })
+}
+
+fn router() -> axum::Router {
+    axum::Router::new().route("/", axum::routing::get(async || hello().map(axum::body::Body::new)))
+}
+
+async fn listen(ready: mpsc::Sender<u16>) -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    ready.send(listener.local_addr().expect("an address").port()).expect("somebody waits");
+    listener
+}
+
+fn hyper_with(load: Load, requests: u64, flush: bool) -> Measured {
+    measured(load, requests, move |ready| {
+        on_tokio(async move {
+            let listener = listen(ready).await;
+            loop {
+                let (stream, _) = listener.accept().await.expect("accepted");
+                stream.set_nodelay(true).expect("set");
+                let service = hyper::service::service_fn(|_| async { Ok::<_, Infallible>(hello()) });
+                let io = hyper_util::rt::TokioIo::new(stream);
+                tokio::spawn(async move {
+                    let mut builder = hyper::server::conn::http1::Builder::new();
+                    builder.timer(hyper_util::rt::TokioTimer::new()).pipeline_flush(flush);
+                    // A client that hangs up is no failure.
+                    let _ = builder.serve_connection(io, service).await;
+                });
+            }
+        });
+    })
+}
+
+pub fn hyper(load: Load, requests: u64) -> Measured {
+    hyper_with(load, requests, false)
+}
+
+pub fn hyper_flush(load: Load, requests: u64) -> Measured {
+    hyper_with(load, requests, true)
+}
+
+pub fn axum(load: Load, requests: u64) -> Measured {
+    measured(load, requests, |ready| {
+        on_tokio(async move {
+            let listener = listen(ready).await;
+            axum::serve(listener, router()).await.expect("served");
+        });
+    })
+}

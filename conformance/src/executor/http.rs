@@ -1,0 +1,3 @@
+//! HTTP on any executor.
+
+pub mod server;

@@ -1,0 +1,200 @@
+//! One request and its answer on one connection: both directions are moved by whoever polls.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Buf;
+use glowplug_core::{Instant, Progress};
+use glowplug_http::{BodyLength, ClientEvent, Error as ProtocolError, HeadError, ResponseHead, StreamId};
+
+use super::connection::Connection;
+use super::error::{ClientError, Stage};
+use super::upload::{Sending, Upload};
+use super::{Informational, RequestLine};
+use crate::Runtime;
+use crate::drive::{Deadline, DriverError};
+use crate::http::BoxError;
+
+/// How often one poll goes round between a body that always has more and a transport that always takes it.
+const ROUNDS_PER_POLL: u32 = 32;
+
+/// A request on its connection, until the answer has ended.
+pub(super) struct Exchange<R: Runtime, B> {
+    pub(super) connection: Box<Connection<R>>,
+    stream: StreamId,
+    pub(super) upload: Upload<B>,
+    /// Bytes that the transport had taken before.
+    written_before: u64,
+    stall: Stall<R>,
+}
+
+/// Why an exchange did not come to its end.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The connection ended; with the reason, unless it simply did.
+    Connection(Option<DriverError<ProtocolError>>),
+    /// The request's body failed.
+    Upload(BoxError),
+    /// The server takes nothing.
+    Stalled,
+}
+
+impl Failure {
+    /// What the caller is told.
+    pub(super) fn into_error(self, progress: Progress) -> ClientError {
+        use glowplug_http::Phase;
+        match self {
+            Self::Connection(Some(DriverError::Protocol(ProtocolError::TimedOut(phase)))) => {
+                let stage = if phase == Phase::Body { Stage::Body } else { Stage::Head };
+                ClientError::TimedOut { stage, progress }
+            }
+            Self::Connection(cause) => ClientError::Connection { progress, cause },
+            Self::Upload(cause) => ClientError::Body { progress, cause },
+            Self::Stalled => ClientError::TimedOut { stage: Stage::Send, progress },
+        }
+    }
+
+    /// True when the connection was cut, rather than that somebody was slow or wrong.
+    pub(super) fn is_cut(&self) -> bool {
+        match self {
+            Self::Connection(Some(DriverError::Protocol(error))) => {
+                matches!(error, ProtocolError::UnexpectedEof(_) | ProtocolError::Peer(_))
+            }
+            Self::Connection(_) => true,
+            Self::Upload(_) | Self::Stalled => false,
+        }
+    }
+}
+
+impl<R: Runtime, B> Exchange<R, B> {
+    /// Begins a request on a connection that is ready. A head that the machine refuses gives everything back.
+    pub(super) fn begin(
+        mut connection: Box<Connection<R>>,
+        request: &RequestLine<'_>,
+        upload: Upload<B>,
+        send_timeout: Option<Duration>,
+    ) -> Result<Self, (HeadError, Box<Connection<R>>)> {
+        let now = connection.runtime().now();
+        let written_before = connection.written();
+        let machine = connection.machine_mut();
+        match machine.submit(now, request.method, &request.target, request, upload.length()) {
+            Ok(stream) => {
+                let stall = Stall::new(connection.runtime(), send_timeout);
+                Ok(Self { connection, stream, upload, written_before, stall })
+            }
+            Err(error) => Err((error, connection)),
+        }
+    }
+
+    /// How far the request got. What the transport has taken nothing of was not sent, whatever waited for it.
+    pub(super) fn progress(&self) -> Progress {
+        let told = self.connection.machine().progress(self.stream);
+        if told < Progress::AnswerBegun && self.connection.written() == self.written_before {
+            return Progress::NotSent;
+        }
+        told
+    }
+
+    /// Gives credit back for what was handed out of the answer's body.
+    pub(super) fn release(&mut self, len: usize) {
+        let now = self.connection.runtime().now();
+        self.connection.machine_mut().release(now, self.stream, len);
+    }
+
+    /// Nobody wants the rest of the answer. True when the connection may serve again: the little that is left is read
+    /// away by its next use.
+    pub(super) fn give_up(&mut self) -> bool {
+        use glowplug_core::StreamProtocol as _;
+        let now = self.connection.runtime().now();
+        self.connection.machine_mut().cancel(now, self.stream);
+        self.connection.machine().interest().read.wants()
+    }
+}
+
+impl<R: Runtime, B> Exchange<R, B>
+where
+    B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
+{
+    /// The head of the final answer. Informational ones go to `informational`, if somebody listens.
+    pub(super) fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        informational: Option<&Informational>,
+    ) -> Poll<Result<(ResponseHead, BodyLength), Failure>> {
+        loop {
+            match self.poll_event(cx) {
+                Poll::Ready(Ok(ClientEvent::Response { head, body, .. })) => {
+                    return Poll::Ready(Ok((head, body)));
+                }
+                Poll::Ready(Ok(ClientEvent::Informational { head, .. })) => {
+                    if let Some(informational) = informational {
+                        informational.call(&head);
+                    }
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The next thing that the server tells; meanwhile the request's body is sent.
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<ClientEvent, Failure>> {
+        for _ in 0..ROUNDS_PER_POLL {
+            let now = self.connection.runtime().now();
+            let (progress, machine) = (self.progress(), self.connection.machine_mut());
+            let sending = match self.upload.send(cx, now, machine, self.stream, progress) {
+                Ok(sending) => sending,
+                Err(cause) => return Poll::Ready(Err(Failure::Upload(cause))),
+            };
+            match self.connection.poll_event(cx) {
+                Poll::Ready(Ok(Some(event))) => return Poll::Ready(Ok(event)),
+                Poll::Ready(Ok(None)) => return Poll::Ready(Err(Failure::Connection(None))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Connection(Some(error)))),
+                Poll::Pending => {}
+            }
+            if sending != Sending::Full || self.connection.machine().capacity(self.stream) == 0 {
+                return match self.stall.poll(cx, now, &self.connection) {
+                    Poll::Ready(()) => Poll::Ready(Err(Failure::Stalled)),
+                    Poll::Pending => Poll::Pending,
+                };
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Finds a server that takes nothing of what waits for it.
+struct Stall<R: Runtime> {
+    limit: Option<Duration>,
+    /// Bytes taken, and until when more have to be.
+    seen: Option<(u64, Instant)>,
+    deadline: Deadline<R::Timer>,
+}
+
+impl<R: Runtime> Stall<R> {
+    fn new(runtime: &R, limit: Option<Duration>) -> Self {
+        Self { limit, seen: None, deadline: Deadline::new(runtime.timer()) }
+    }
+
+    /// Ready when it has taken too long.
+    fn poll(&mut self, cx: &mut Context<'_>, now: Instant, connection: &Connection<R>) -> Poll<()> {
+        let Some(limit) = self.limit else { return Poll::Pending };
+        if !connection.has_unsent() {
+            self.seen = None;
+            self.deadline.set(None);
+            return Poll::Pending;
+        }
+        let written = connection.written();
+        match self.seen {
+            Some((before, _)) if before == written => {}
+            _ => {
+                let until = now + limit;
+                self.seen = Some((written, until));
+                self.deadline.set(Some(until));
+            }
+        }
+        self.deadline.poll(cx, now)
+    }
+}

@@ -1,0 +1,112 @@
+//! An answer.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Uri, Version};
+use http_body::Body as _;
+
+use super::error::ClientError;
+use super::{Incoming, Upgraded};
+use crate::Runtime;
+
+/// An answer whose head is there. Its body is read by [`bytes`](Self::bytes) and its like, or piece by piece by [`chunk`](Self::chunk).
+pub struct Response<R: Runtime> {
+    answer: http::Response<Incoming<R>>,
+    url: Uri,
+    collect_limit: usize,
+}
+
+impl<R: Runtime> Response<R> {
+    pub(super) fn new(answer: http::Response<Incoming<R>>, url: Uri, collect_limit: usize) -> Self {
+        Self { answer, url, collect_limit }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.answer.status()
+    }
+
+    /// HTTP/1.0 or HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.answer.version()
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.answer.headers()
+    }
+
+    /// Where the answer came from: the last of the redirects, if there were any.
+    pub fn url(&self) -> &Uri {
+        &self.url
+    }
+
+    /// How long the body still is, if that is known.
+    pub fn content_length(&self) -> Option<u64> {
+        self.answer.body().size_hint().exact()
+    }
+
+    /// The next piece of the body; `None` after the last. Trailers are left out: the body itself has them.
+    ///
+    /// Dropping the future loses nothing: call again.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
+        let body = self.answer.body_mut();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+            if let Ok(data) = frame?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The whole body, up to the limit of [`collect_limit`](super::ClientBuilder::collect_limit).
+    ///
+    /// Dropping the future drops the body.
+    pub async fn bytes(self) -> Result<Bytes, ClientError> {
+        self.answer.into_body().bytes(self.collect_limit).await
+    }
+
+    /// The whole body as text, read as UTF-8 whatever its head says; what is not UTF-8 becomes U+FFFD. Bounded like [`bytes`](Self::bytes).
+    ///
+    /// Dropping the future drops the body.
+    pub async fn text(self) -> Result<String, ClientError> {
+        let bytes = self.bytes().await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The whole body as JSON. Bounded like [`bytes`](Self::bytes).
+    ///
+    /// Dropping the future drops the body.
+    #[cfg(feature = "http-serde")]
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T, ClientError> {
+        let bytes = self.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|error| ClientError::Decode(error.into()))
+    }
+
+    /// The connection, which the server has handed over to another protocol: an answer with status 101, or a successful one to
+    /// `CONNECT`.
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn upgrade(self) -> Result<Upgraded<R>, ClientError> {
+        self.answer.into_body().upgrade().await
+    }
+
+    /// The answer in the `http` crate's type, its body still to be read.
+    pub fn into_http(self) -> http::Response<Incoming<R>> {
+        self.answer
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Response<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("url", &self.url)
+            .field("status", &self.status())
+            .field("headers", self.headers())
+            .field("body", self.answer.body())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,226 @@
+//! One request on its way: checked out, sent, perhaps sent again, and followed where it is redirected to.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Buf;
+use glowplug_core::Progress;
+use glowplug_http::redirect::{self, RedirectError};
+use glowplug_http::retry::{Attempt, Verdict, verdict};
+use glowplug_http::{BodyLength, FieldSource, PoolKey, ResponseHead};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode, Uri, header};
+
+use super::connection::Checkout;
+use super::error::{ClientError, RequestError, Stage, Trace};
+use super::exchange::{Exchange, Failure};
+use super::upload::Upload;
+use super::{Idempotent, Incoming, Informational, Inner, Lease};
+use crate::Runtime;
+use crate::http::BoxError;
+use crate::time::{sleep_until, within};
+
+/// What stands in a request's head, as the machine takes it.
+pub(super) struct RequestLine<'r> {
+    pub(super) method: &'r Method,
+    pub(super) target: Cow<'r, str>,
+    host: String,
+    headers: &'r HeaderMap,
+}
+
+impl<'r> RequestLine<'r> {
+    fn new(parts: &'r Parts, key: &PoolKey) -> Self {
+        let target = if parts.method == Method::CONNECT {
+            Cow::Owned(format!("{}:{}", key.host(), key.port()))
+        } else {
+            Cow::Borrowed(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
+        };
+        let target = if target.starts_with('?') { Cow::Owned(format!("/{target}")) } else { target };
+        Self { method: &parts.method, target, host: key.host_field(), headers: &parts.headers }
+    }
+}
+
+/// The caller's fields, with `host` first if there is none among them (RFC 9110 §7.2).
+impl FieldSource for RequestLine<'_> {
+    const VALID: bool = true;
+
+    fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
+        if !self.headers.contains_key(header::HOST) {
+            visit(b"host", self.host.as_bytes());
+        }
+        self.headers.each(visit);
+    }
+}
+
+/// The head of an answer, and the exchange that goes on behind it.
+struct Answered<R: Runtime, B> {
+    head: ResponseHead,
+    body: BodyLength,
+    lease: Lease<R>,
+    exchange: Exchange<R, B>,
+    switching: bool,
+}
+
+impl<R: Runtime, B> Answered<R, B> {
+    fn into_incoming(self) -> (ResponseHead, Incoming<R, B>) {
+        (self.head, Incoming::new(self.lease, self.exchange, self.body, self.switching))
+    }
+
+    /// The request's body, to go out once more; the answer's is given up, and the connection left to others if it serves on.
+    fn give_up(mut self) -> Upload<B> {
+        if self.exchange.give_up() {
+            self.lease.put_back(self.exchange.connection);
+        }
+        self.exchange.upload
+    }
+}
+
+impl<R: Runtime> Inner<R> {
+    /// A request within its time, and where it was answered in the end.
+    pub(super) async fn call<B>(
+        &self,
+        parts: Parts,
+        body: B,
+        total: Option<Duration>,
+        max_redirects: u32,
+    ) -> Result<(http::Response<Incoming<R, B>>, Uri), ClientError>
+    where
+        B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
+    {
+        let deadline = total.map(|total| self.runtime.now() + total);
+        let upload = Upload::new(body, &parts.headers, self.settings.replay_limit);
+        let mut trace = Trace::new();
+        let answered =
+            within(&self.runtime, total, self.follow(parts, upload, max_redirects, &mut trace)).await;
+        let (answered, uri) = match answered {
+            Ok(answered) => answered?,
+            Err(_) => return Err(trace.timed_out()),
+        };
+        let settles = answered.body == BodyLength::Empty;
+        let (head, mut incoming) = answered.into_incoming();
+        if settles {
+            poll_fn(|cx| Poll::Ready(incoming.settle(cx))).await?;
+        }
+        incoming.set_deadline(deadline.map(|at| sleep_until(&self.runtime, at)));
+        Ok((http::Response::from_parts(head.to_http(), incoming), uri))
+    }
+
+    /// A request, and those that it is redirected to.
+    async fn follow<B>(
+        &self,
+        mut parts: Parts,
+        mut upload: Upload<B>,
+        max_redirects: u32,
+        trace: &mut Trace,
+    ) -> Result<(Answered<R, B>, Uri), ClientError>
+    where
+        B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
+    {
+        let mut followed = 0;
+        loop {
+            let answered = self.exchange(&parts, upload, trace).await?;
+            let location = answered.head.get("location");
+            let next = match redirect::next(&parts.method, &parts.uri, answered.head.status(), location) {
+                Ok(Some(next)) if max_redirects > 0 => next,
+                // Without a location it is an answer like any other.
+                Ok(_) | Err(RedirectError::LocationMissing) => return Ok((answered, parts.uri)),
+                Err(_) if max_redirects == 0 => return Ok((answered, parts.uri)),
+                Err(error) => return Err(ClientError::Redirect(error)),
+            };
+            if next.keeps_body && !answered.exchange.upload.is_replayable(Progress::AnswerBegun) {
+                // The body is gone: the caller has to see to it.
+                return Ok((answered, parts.uri));
+            }
+            if followed == max_redirects {
+                return Err(ClientError::TooManyRedirects(max_redirects));
+            }
+            if next.leaves_tls && !self.settings.allow_leaving_tls {
+                return Err(ClientError::LeavesTls);
+            }
+            followed += 1;
+            redirect::strip(&mut parts.headers, &next);
+            upload = answered.give_up();
+            if next.keeps_body {
+                upload.rewind();
+            } else {
+                upload.leave();
+            }
+            parts.method = next.method;
+            parts.uri = next.uri;
+            *trace = Trace::new();
+        }
+    }
+
+    /// One request, sent once, or once more where that is safe.
+    async fn exchange<B>(
+        &self,
+        parts: &Parts,
+        mut upload: Upload<B>,
+        trace: &mut Trace,
+    ) -> Result<Answered<R, B>, ClientError>
+    where
+        B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
+    {
+        let key = PoolKey::of(&parts.uri)
+            .ok_or_else(|| RequestError::Url("an absolute url of http or https is needed".into()))?;
+        let line = RequestLine::new(parts, &key);
+        let informational = parts.extensions.get::<Informational>();
+        // What the first attempt came to, in case there is none after it.
+        let mut first: Option<(Failure, Progress)> = None;
+        loop {
+            let checkout = match self.checkout(&key, first.is_some(), trace).await {
+                Ok(checkout) => checkout,
+                Err(error) => {
+                    return Err(first.map_or(error, |(failure, progress)| failure.into_error(progress)));
+                }
+            };
+            let Checkout { lease, connection, reused } = checkout;
+            trace.stage = Stage::Head;
+            let mut exchange = match Exchange::begin(connection, &line, upload, self.settings.send_timeout) {
+                Ok(exchange) => exchange,
+                Err((error, connection)) => {
+                    lease.put_back(connection);
+                    return Err(RequestError::Head(error).into());
+                }
+            };
+            let before = first.as_ref().map_or(Progress::NotSent, |(_, progress)| *progress);
+            let answer = poll_fn(|cx| {
+                let polled = exchange.poll_answer(cx, informational);
+                trace.progress = before.max(exchange.progress());
+                polled
+            })
+            .await;
+            let progress = before.max(exchange.progress());
+            let failure = match answer {
+                Ok((head, body)) => {
+                    let switching = head.status() == StatusCode::SWITCHING_PROTOCOLS
+                        || parts.method == Method::CONNECT && head.status().is_success();
+                    return Ok(Answered { head, body, lease, exchange, switching });
+                }
+                Err(failure) => failure,
+            };
+            upload = exchange.upload;
+            let may_go_again = first.is_none()
+                && reused
+                && failure.is_cut()
+                && match verdict(&Attempt {
+                    method: &parts.method,
+                    progress,
+                    body_is_replayable: upload.is_replayable(progress),
+                    declared_idempotent: parts.extensions.get::<Idempotent>().is_some(),
+                    reused,
+                }) {
+                    Verdict::Safe => true,
+                    Verdict::Idempotent => self.settings.retry_idempotent,
+                    Verdict::Unsafe => false,
+                };
+            if !may_go_again {
+                return Err(failure.into_error(progress));
+            }
+            upload.rewind();
+            first = Some((failure, progress));
+        }
+    }
+}
