@@ -87,6 +87,7 @@ impl Session {
                 self.wire.heard();
             }
             News::Up => {
+                input.clear();
                 self.machine.handle_reconnect(now);
                 self.wire.heard();
             }
