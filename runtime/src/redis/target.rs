@@ -64,6 +64,7 @@ pub(super) struct Dialing<R: Runtime> {
     stage: Stage<R>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a connection is made rarely, and in place")]
 enum Stage<R: Runtime> {
     Start,
     Resolving(R::Resolving),
@@ -167,6 +168,7 @@ pub(super) struct Opening<R: Runtime> {
     sleep: Option<Sleep<R::Timer>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a connection is made rarely, and in place")]
 enum OpeningStage<R: Runtime> {
     Dialing(Dialing<R>),
     ShakingHands(Option<Own<R>>),
