@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use glowplug_core::{BackoffConfig, Instant, Progress, Rng};
-use glowplug_redis::{Pipeline, commands, memory};
-use glowplug_runtime::redis::{Client, ConnectError, Error, serve_memory};
+use glowplug_redis::{ClientConfig, Pipeline, Protocol, commands, memory};
+use glowplug_runtime::redis::{Client, ConnectError, Error, SessionEvent, serve_memory};
 use glowplug_runtime::server::{Config, Server, Stopper};
 use glowplug_runtime::{Runtime, Spawn};
-use glowplug_sim::{Link, Sim, Simulation, Usage, dropped_after, seeds};
+use glowplug_sim::{Cut, Link, Sim, Simulation, Usage, dropped_after, seeds};
 use support::*;
 
 const URL: &str = "redis://server";
@@ -333,6 +333,94 @@ fn what_waits_behind_a_long_request_when_the_connection_is_lost_goes_out_on_the_
         outcomes.extend(run(seed, link, story).0.into_values());
     }
     met(&outcomes, &[None, Some(Progress::FullySent)]);
+}
+
+/// A hundred commands, a few at a time, on a connection that is cut after so many bytes. True if it was.
+fn cut_session(cut: u64, from_server: bool, how: Cut, reconnects: bool) -> bool {
+    let (mut simulation, client, server) = world(cut, Link::new());
+    let net = simulation.net();
+    let store = memory::Handle::new(memory::Config::new().seed(server.seed()));
+    let was_cut = simulation.run(async {
+        let stopper = serve(&server, &store).await;
+        let (from, to) = if from_server { ("server", "client") } else { ("client", "server") };
+        net.cut_after(from, to, cut, how);
+        let config = ClientConfig::new().protocol(Protocol::Resp2).set_info(false);
+        let builder = Client::builder(client.clone()).machine(config);
+        let redis = builder.reconnect(reconnects.then(BackoffConfig::default)).connect(URL).await.unwrap();
+        let mut failed = false;
+        let mut outcomes = Counters::new();
+        for round in 0..10 {
+            let calls: Vec<_> = (0..5)
+                .map(|number| {
+                    let redis = redis.clone();
+                    client.task("caller", async move {
+                        let text = format!("{round}.{number}");
+                        let echoed = redis.run(commands::echo(&*text));
+                        let counted = redis.run(commands::incr(&*text));
+                        let (echoed, counted) = join(echoed, counted).await;
+                        if let Ok(echoed) = echoed {
+                            assert_eq!(echoed, text, "somebody else's answer");
+                        }
+                        let outcome = match counted {
+                            Ok(count) => {
+                                assert_eq!(count, 1, "it was counted twice");
+                                None
+                            }
+                            Err(error) => Some(error.progress()),
+                        };
+                        (text, outcome)
+                    })
+                })
+                .collect();
+            for call in calls {
+                let (key, outcome) = call.await.unwrap();
+                failed |= outcome.is_some();
+                outcomes.insert(key, outcome);
+            }
+        }
+        let checking = connect(&client).await.unwrap();
+        for (key, outcome) in &outcomes {
+            let counted = checking.run(commands::get(&**key)).await.unwrap();
+            match outcome {
+                None => assert_eq!(counted, Some(Bytes::from("1")), "{key} was counted"),
+                Some(Progress::NotSent) => {
+                    assert!(!reconnects, "what was not sent goes out on the next connection");
+                    assert_eq!(counted, None, "{key} was never sent");
+                }
+                Some(_) => {}
+            }
+        }
+        let was_cut = if reconnects {
+            let mut cuts = 0;
+            while let Some(Ok(Some(event))) = dropped_after(1, redis.connection().next_event()).await {
+                cuts += u32::from(matches!(event, SessionEvent::Disconnected(_)));
+            }
+            assert!(cuts <= 1 && (cuts == 1 || !failed));
+            cuts == 1
+        } else {
+            failed
+        };
+        stopper.stop();
+        was_cut
+    });
+    simulation.run_until_idle();
+    assert!(simulation.usage() == Usage::default(), "left over: {:?}", simulation.usage());
+    was_cut
+}
+
+#[test]
+fn a_session_of_a_hundred_commands_is_cut_at_every_byte() {
+    for from_server in [false, true] {
+        let mut cut = 1;
+        let mut whole = 0;
+        // A cut in the last bytes may come when everybody has what they wanted.
+        while whole < 3 {
+            let how = if cut % 2 == 0 { Cut::Reset } else { Cut::Close };
+            whole = if cut_session(cut, from_server, how, cut % 5 != 0) { 0 } else { whole + 1 };
+            cut += 1;
+        }
+        assert!(cut > 600, "{cut} bytes are no hundred commands");
+    }
 }
 
 #[test]

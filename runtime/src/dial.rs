@@ -252,15 +252,7 @@ impl<R: Runtime> Dialer<R> {
             (None, _) => self.runtime.resolve(host, port).await.map_err(DialError::Resolve)?,
         };
         *phase = DialPhase::Connect;
-        let mut race = Race {
-            connect: Connect::new(self.race.clone()),
-            attempts: Vec::new(),
-            deadline: Deadline::new(self.runtime.timer()),
-            last_error: None,
-            runtime: self.runtime.clone(),
-        };
-        race.connect.add(self.runtime.now(), addresses);
-        race.connect.resolved();
+        let mut race = Race::new(self.runtime.clone(), self.race.clone(), addresses);
         poll_fn(|cx| race.poll(cx)).await.map_err(DialError::Connect)
     }
 }
@@ -271,7 +263,7 @@ fn without_brackets(host: &str) -> &str {
 }
 
 /// The attempts that are under way.
-struct Race<R: Runtime> {
+pub(crate) struct Race<R: Runtime> {
     connect: Connect,
     attempts: Vec<R::Connecting>,
     deadline: Deadline<R::Timer>,
@@ -280,7 +272,16 @@ struct Race<R: Runtime> {
 }
 
 impl<R: Runtime> Race<R> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<R::Stream>> {
+    pub(crate) fn new(runtime: R, config: ConnectConfig, addresses: Vec<SocketAddr>) -> Self {
+        let mut connect = Connect::new(config);
+        connect.add(runtime.now(), addresses);
+        connect.resolved();
+        let deadline = Deadline::new(runtime.timer());
+        Self { connect, attempts: Vec::new(), deadline, last_error: None, runtime }
+    }
+
+    /// Ready once; not to be polled after that.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<R::Stream>> {
         loop {
             let now = self.runtime.now();
             loop {

@@ -17,7 +17,9 @@ mod drive;
 mod error;
 mod lane;
 mod link;
+mod lock;
 mod recovery;
+mod scan;
 #[cfg(feature = "redis-memory")]
 mod server;
 mod session;
@@ -33,6 +35,8 @@ pub use glowplug_redis::{
     Command, Commands, CommandsMut, HubEvent, Pipeline, Reply, Scope, Transaction, Typed, commands,
 };
 pub use link::Link;
+pub use lock::Lock;
+pub use scan::Scan;
 #[cfg(feature = "redis-memory")]
 pub use server::{Serving, serve_memory};
 pub use session::{Cause, Lost, Session, SessionEvent};

@@ -4,7 +4,10 @@
 mod support;
 
 mod cancelling;
+mod helpers;
+mod hostile;
 mod lanes;
+mod real;
 mod recovery;
 mod server;
 mod subscriptions;
@@ -80,12 +83,6 @@ async fn pipelines_and_transactions_know_their_types<R: Serves>(runtime: R) {
 #[test]
 fn clients_move_between_threads() {
     fn movable<T: Send>(_: &T) {}
-    fn check<R: Serves + Send + Sync>(client: &Client<R>)
-    where
-        Client<R>: Send + Sync,
-    {
-        let _ = client;
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("tokio starts").block_on(async {
         let serving = async {
@@ -99,7 +96,6 @@ fn clients_move_between_threads() {
         };
         let url = serving.await;
         let client = glowplug::tokio::redis::Client::connect(&url).await.expect("connected");
-        check(&client);
         let user = async move {
             pair_up(&client).await;
             client.blpop(["nothing"], Some(std::time::Duration::from_millis(20))).await.expect("nothing");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use glowplug_core::Progress;
 use glowplug_redis::memory::{Config, Handle};
-use glowplug_redis::{Pipeline, commands};
+use glowplug_redis::{Commands as _, CommandsMut as _, HubEvent, Pipeline, Transaction, commands};
 use glowplug_runtime::redis::{Client, Command, Drive, Error, Serving, serve_memory};
 use glowplug_runtime::server::Server;
 use glowplug_runtime::time::sleep;
@@ -41,6 +41,11 @@ fn trials<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>() -> Vec<Trial<R>> {
         trial!("connect-dropped-at-every-poll", dropped_connect),
         trial!("deadline", deadline),
         trial!("server-goes-away", server_goes_away),
+        trial!("a-lost-connection-is-made-again", made_again),
+        trial!("who-waits-has-a-lane", lanes),
+        trial!("watched-keys-guard-a-transaction", watching),
+        trial!("subscriptions", subscriptions),
+        trial!("subscribing-dropped-at-every-poll", dropped_subscribing),
     ]
 }
 
@@ -229,7 +234,8 @@ async fn server_goes_away<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(worl
     let stopper = server.stopper();
     let serving = serve_memory(world.runtime.clone(), server, Handle::new(Config::new()));
     let working = async {
-        let client = connect(&world.runtime, &url).await?;
+        let builder = Client::builder(world.runtime.clone()).reconnect(None);
+        let client = builder.connect(&url).await.when("connect")?;
         pair_up(&client, 3).await?;
         stopper.stop();
         // Answers as long as it drains, and then an error: but every call ends.
@@ -249,4 +255,103 @@ async fn server_goes_away<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(worl
     })?;
     let anew = Client::builder(world.runtime.clone()).connect(&url).await;
     ensure(anew.is_err(), || "a server that was stopped takes connections".to_owned())
+}
+
+async fn made_again<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        for round in 1..=3 {
+            client.call(Command::new("QUIT")).await.when("QUIT")?;
+            // Until the end is heard of, what is sent may be lost, and says so.
+            while let Err(error) = client.get("k").await {
+                ensure(error.progress() > Progress::NotSent, || format!("{error:?} was not sent again"))?;
+            }
+            pair_up(&client, NEXT).await?;
+            let count = client.incr("n").await.when("INCR")?;
+            ensure(count == round, || format!("INCR number {round} gave {count}"))?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn lanes<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        let popping = client.blpop(["list"], Some(Duration::from_secs(20)));
+        let pushing = async {
+            pair_up(&client, NEXT).await?;
+            client.rpush("list", ["element"]).await.when("RPUSH")
+        };
+        let (popped, pushed) = both(popping, pushing).await;
+        pushed?;
+        let element = popped.when("BLPOP")?.map(|(_, element)| element);
+        ensure(element.as_deref() == Some(b"element"), || format!("BLPOP gave {element:?}"))?;
+        let nothing = client.blpop(["list"], Some(Duration::from_millis(10))).await.when("BLPOP")?;
+        ensure(nothing.is_none(), || format!("an empty list gave {nothing:?}"))
+    })
+    .await
+}
+
+async fn watching<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        let mut own = client.dedicated().await.when("a connection of one's own")?;
+        for changed in [true, false] {
+            own.watch(["k"]).await.when("WATCH")?;
+            if changed {
+                client.set("k", "changed").await.when("SET")?;
+            }
+            let mut transaction = Transaction::new();
+            let place = transaction.incr("n");
+            let results = own.transaction(transaction).await.when("EXEC")?;
+            ensure(results.is_none() == changed, || {
+                format!("changed: {changed}, and EXEC gave {results:?}")
+            })?;
+            if let Some(mut results) = results {
+                let n = results.take(place).when("INCR")?;
+                ensure(n == 1, || format!("the first INCR that was done gave {n}"))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn subscriptions<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        let mut one = client.subscribe(["channel"]).await.when("SUBSCRIBE")?;
+        let mut two = client.psubscribe(["chan*"]).await.when("PSUBSCRIBE")?;
+        for n in 0..20 {
+            let text = format!("message {n}");
+            client.publish("channel", &text).await.when("PUBLISH")?;
+            for listener in [&mut one, &mut two] {
+                let event = listener.next().await;
+                let heard =
+                    matches!(&event, Some(HubEvent::Message { payload, .. }) if *payload == text.as_bytes());
+                ensure(heard, || format!("{text:?} was heard as {event:?}"))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn dropped_subscribing<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        for polls in 0..MANY {
+            let dropped = polled(polls, client.subscribe(["channel"])).await;
+            pair_up(&client, 5).await?;
+            if let Some(listener) = dropped {
+                let mut listener = listener.when("SUBSCRIBE")?;
+                client.publish("channel", "hello").await.when("PUBLISH")?;
+                let event = listener.next().await;
+                return ensure(matches!(event, Some(HubEvent::Message { .. })), || format!("{event:?}"));
+            }
+        }
+        Err(Stop(format!("subscribing takes more than {MANY} polls")))
+    })
+    .await
 }

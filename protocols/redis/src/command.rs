@@ -122,11 +122,16 @@ impl Command {
     }
 
     /// Adds all arguments of `other` but its name.
-    pub(crate) fn followed_by(mut self, other: &Self) -> Self {
-        // A name is `$`, its length, and its text, each line with its end.
+    pub(crate) fn followed_by(self, other: &Self) -> Self {
+        self.followed_by_rest(other, 1)
+    }
+
+    /// Adds all arguments of `other` but its first ones, which have no line end in them and are short.
+    pub(crate) fn followed_by_rest(mut self, other: &Self, skipped: u32) -> Self {
+        // An argument is `$`, its length, and its text, each line with its end.
         let encoded = other.encoded.as_slice();
-        let name_end = memchr::memchr_iter(b'\n', encoded).nth(2).map_or(0, |end| end + 1);
-        let mut from = name_end;
+        let lines = 2 * skipped as usize;
+        let mut from = memchr::memchr_iter(b'\n', encoded).nth(lines).map_or(0, |end| end + 1);
         for (at, bytes) in other.kept() {
             self.encoded.extend(&encoded[from..*at]);
             let at_here = self.encoded.as_slice().len();
@@ -134,7 +139,7 @@ impl Command {
             from = *at;
         }
         self.encoded.extend(&encoded[from..]);
-        self.args += other.args - 1;
+        self.args += other.args - skipped;
         self.encoded.set_count(self.args);
         self
     }

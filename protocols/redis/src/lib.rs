@@ -7,6 +7,7 @@
 //! - [`commands`] makes typed commands: [`Typed`] values that know what they are answered with, by [`FromReply`].
 //!   [`Commands`] and [`CommandsMut`] have each of them as a method.
 //! - [`Transaction`] puts `MULTI` and `EXEC` around commands and types their answers; [`RedisUrl`] reads addresses.
+//! - [`Script`] is sent once and called by its hash.
 //! - [`SubscriptionHub`] lets many listeners share a connection that subscribes, and outlives it.
 //! - [`ServerConnection`] is the server's end: commands in, replies out.
 //! - [`wire`] is the codec alone.
@@ -34,6 +35,7 @@ pub mod memory;
 mod methods;
 mod pubsub;
 mod request;
+mod script;
 mod server;
 mod transaction;
 mod typed;
@@ -50,6 +52,7 @@ pub use hub::{HubCommand, HubConfig, HubEvent, ListenerId, Overflow, Subscriptio
 pub use methods::{Commands, CommandsMut, Execute, ExecuteMut};
 pub use pubsub::{PushMessage, Scope};
 pub use request::{Pipeline, Request};
+pub use script::{Script, ScriptCall};
 pub use server::{ServerConnection, ServerEvent};
 pub use transaction::{Place, Transaction, TransactionError, TransactionReplies, TransactionResults};
 pub use typed::{Answers, Typed};

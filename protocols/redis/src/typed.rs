@@ -73,6 +73,10 @@ impl<T> Typed<T> {
         (self.command, self.answers)
     }
 
+    pub(crate) fn map_command(self, change: impl FnOnce(Command) -> Command) -> Self {
+        Self { command: change(self.command), answers: self.answers }
+    }
+
     /// The same command, answered with another type.
     pub fn returning<U: FromReply>(self) -> Typed<U> {
         Typed::new(self.command)

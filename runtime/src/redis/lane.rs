@@ -117,6 +117,7 @@ pub(super) struct Entering<R: Runtime> {
 }
 
 /// How a connection is come by, once there is a turn.
+#[expect(clippy::large_enum_variant, reason = "one lives in a boxed call, and stays where it is")]
 enum Way<R: Runtime> {
     Idle,
     Opening(Opening<R>),
@@ -281,6 +282,7 @@ pub(super) struct LaneCall<R: Runtime> {
     runtime: R,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives in a boxed call, and stays where it is")]
 enum Stage<R: Runtime> {
     Entering(Entering<R>),
     Calling { own: Own<R>, turn: Turn<R>, exchange: Exchange },

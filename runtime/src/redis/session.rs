@@ -87,6 +87,7 @@ impl Session {
                 self.wire.heard();
             }
             News::Up => {
+                input.clear();
                 self.machine.handle_reconnect(now);
                 self.wire.heard();
             }
@@ -117,14 +118,13 @@ impl StreamProtocol for Session {
             Ok(Some(Event::Answer(Answer { token, response, last }))) => {
                 Ok(Some(SessionEvent::Answer(Answer { token, response: Ok(response), last })))
             }
-            Ok(None) => Ok(None),
             Ok(Some(Event::Push(push))) => Ok(Some(SessionEvent::Push(push))),
             Ok(Some(Event::Connected { protocol, server })) => {
                 self.wire.arm();
                 Ok(Some(SessionEvent::Connected { protocol, server }))
             }
-            // Kinds of events that the machine may learn to tell one day.
-            Ok(Some(_)) => Ok(None),
+            // Kinds of events that the machine may learn to tell one day are nobody's here.
+            Ok(None | Some(_)) => Ok(None),
             Err(error) if self.wire.is_armed() => {
                 input.clear();
                 self.fall(now, DriverError::Protocol(error));

@@ -178,6 +178,7 @@ impl Subscription {
     /// The next thing to know; `None` after the end.
     ///
     /// Dropping the future loses nothing.
+    #[expect(clippy::should_implement_trait, reason = "it waits, as the next of a stream does everywhere")]
     pub fn next(&mut self) -> Next<'_> {
         Next { subscription: self }
     }

@@ -1,22 +1,21 @@
 //! Where a client's connections go, and how they are made.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use glowplug_core::BackoffConfig;
+use glowplug_core::{BackoffConfig, ConnectConfig};
 use glowplug_redis::{ClientConfig, ClientConnection, Event, HubConfig, RedisEndpoint};
 
 use super::{ConnectError, Stream};
+use crate::dial::Race;
 use crate::drive::{Exclusive, shared};
 use crate::time::{Sleep, sleep};
-use crate::{Endpoint, MaybeTls, Runtime};
+use crate::{MaybeTls, Runtime};
 
 /// What all connections of one client have in common.
 pub(super) struct Target<R> {
@@ -65,13 +64,13 @@ pub(super) struct Dialing<R: Runtime> {
     stage: Stage<R>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a connection is made rarely, and in place")]
 enum Stage<R: Runtime> {
     Start,
     Resolving(R::Resolving),
-    Connecting {
-        attempt: R::Connecting,
-        others: VecDeque<SocketAddr>,
-    },
+    Racing(Race<R>),
+    /// To a socket of the file system.
+    Connecting(R::Connecting),
     #[cfg(feature = "tls")]
     Securing(Box<crate::tls::Tls<R::Stream>>),
 }
@@ -85,7 +84,7 @@ impl<R: Runtime> Dialing<R> {
     pub(super) fn phase(&self) -> &'static str {
         match self.stage {
             Stage::Start | Stage::Resolving(_) => "resolved the name",
-            Stage::Connecting { .. } => "connected",
+            Stage::Racing(_) | Stage::Connecting(_) => "connected",
             #[cfg(feature = "tls")]
             Stage::Securing(_) => "agreed on tls",
         }
@@ -97,35 +96,25 @@ impl<R: Runtime> Dialing<R> {
         loop {
             self.stage = match &mut self.stage {
                 Stage::Start => match endpoint {
-                    RedisEndpoint::Unix { path } => {
-                        let attempt = runtime.connect(&super::unix(path));
-                        Stage::Connecting { attempt, others: VecDeque::new() }
-                    }
+                    RedisEndpoint::Unix { path } => Stage::Connecting(runtime.connect(&super::unix(path))),
                     RedisEndpoint::Tcp { host, port, .. } => Stage::Resolving(runtime.resolve(host, *port)),
                     other => return Poll::Ready(Err(ConnectError::Unsupported(other.clone()))),
                 },
                 Stage::Resolving(resolving) => {
-                    let found = ready!(Pin::new(resolving).poll(cx)).map_err(ConnectError::Resolve)?;
-                    let mut others = VecDeque::from(found);
-                    let Some(first) = others.pop_front() else {
-                        let error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-                        return Poll::Ready(Err(ConnectError::Connect(error)));
-                    };
-                    Stage::Connecting { attempt: runtime.connect(&Endpoint::Tcp(first)), others }
+                    let addresses = ready!(Pin::new(resolving).poll(cx)).map_err(ConnectError::Resolve)?;
+                    Stage::Racing(Race::new(runtime.clone(), ConnectConfig::default(), addresses))
                 }
-                Stage::Connecting { attempt, others } => {
-                    match (ready!(Pin::new(attempt).poll(cx)), others.pop_front()) {
-                        (Ok(stream), _) => match endpoint {
-                            RedisEndpoint::Tcp { host, tls: true, .. } => {
-                                Self::secure(&self.target.settings, stream, host)?
-                            }
-                            _ => return Poll::Ready(Ok(MaybeTls::Plain(stream))),
-                        },
-                        (Err(_), Some(next)) => {
-                            let others = std::mem::take(others);
-                            Stage::Connecting { attempt: runtime.connect(&Endpoint::Tcp(next)), others }
+                Stage::Connecting(connecting) => {
+                    let stream = ready!(Pin::new(connecting).poll(cx)).map_err(ConnectError::Connect)?;
+                    return Poll::Ready(Ok(MaybeTls::Plain(stream)));
+                }
+                Stage::Racing(race) => {
+                    let stream = ready!(race.poll(cx)).map_err(ConnectError::Connect)?;
+                    match endpoint {
+                        RedisEndpoint::Tcp { host, tls: true, .. } => {
+                            Self::secure(&self.target.settings, stream, host)?
                         }
-                        (Err(error), None) => return Poll::Ready(Err(ConnectError::Connect(error))),
+                        _ => return Poll::Ready(Ok(MaybeTls::Plain(stream))),
                     }
                 }
                 #[cfg(feature = "tls")]
@@ -179,6 +168,7 @@ pub(super) struct Opening<R: Runtime> {
     sleep: Option<Sleep<R::Timer>>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a connection is made rarely, and in place")]
 enum OpeningStage<R: Runtime> {
     Dialing(Dialing<R>),
     ShakingHands(Option<Own<R>>),
