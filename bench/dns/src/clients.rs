@@ -122,7 +122,9 @@ fn hickory(at: SocketAddr, operations: u64, callers: u64, next: fn() -> String) 
         let server = NameServerConfig::new(IpAddr::V4(Ipv4Addr::LOCALHOST), true, vec![udp]);
         let config = HickoryConfig::from_parts(None, Vec::new(), vec![server]);
         let resolver: TokioResolver =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build().expect("a resolver");
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+                .build()
+                .expect("a resolver");
         let resolver = Arc::new(resolver);
         let rtype = hickory_proto::rr::RecordType::A;
         resolver.lookup(next(), rtype).await.expect("an answer");

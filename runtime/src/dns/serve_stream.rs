@@ -40,7 +40,6 @@ enum Stage<R: Runtime> {
     #[cfg(feature = "tls")]
     Securing(Box<crate::tls::Tls<R::Stream>>),
     Open(Box<Connection<R>>),
-    #[cfg(feature = "tls")]
     Over,
 }
 
@@ -136,15 +135,7 @@ impl<H: Handler, R: Runtime> Future for Serving<H, R> {
         if !std::task::ready!(this.poll_open(cx)) {
             return Poll::Ready(());
         }
-        #[cfg_attr(
-            not(feature = "tls"),
-            expect(clippy::infallible_destructuring_match, reason = "with TLS there are more stages")
-        )]
-        let connection = match &mut this.stage {
-            Stage::Open(connection) => connection,
-            #[cfg(feature = "tls")]
-            _ => return Poll::Ready(()),
-        };
+        let Stage::Open(connection) = &mut this.stage else { return Poll::Ready(()) };
         if let Some(stopping) = &mut this.stopping
             && Pin::new(stopping).poll(cx).is_ready()
         {
@@ -164,7 +155,10 @@ impl<H: Handler, R: Runtime> Future for Serving<H, R> {
                     let work = this.handler.answer(asked);
                     this.crew.push(work, query, now + this.query_timeout);
                 }
-                Poll::Ready(Ok(None) | Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(None) | Err(_)) => {
+                    this.stage = Stage::Over;
+                    return Poll::Ready(());
+                }
                 Poll::Pending => {
                     this.deadline.set(this.crew.poll_timeout());
                     if this.deadline.poll(cx, now).is_pending() {
