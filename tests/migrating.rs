@@ -15,7 +15,7 @@ macro_rules! names {
     ($plug:ident) => {
         mod $plug {
             use glowplug::$plug::dns::{Client as DnsClient, Resolver, Server as DnsServer};
-            use glowplug::$plug::http::Server;
+            use glowplug::$plug::http::{Client as HttpClient, Server};
             use glowplug::$plug::mongodb::Client as MongoClient;
             use glowplug::$plug::redis::{Client as RedisClient, Commands, commands};
             use glowplug::$plug::riak::{Client as RiakClient, TypedBucket};
