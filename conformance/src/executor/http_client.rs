@@ -68,7 +68,7 @@ async fn serve<R: Runtime>(runtime: &R, mut listener: R::Listener) {
         connections.retain_mut(|connection| connection.as_mut().poll(cx).is_pending());
         Poll::Pending
     })
-    .await
+    .await;
 }
 
 /// Answers each request with its target and body; nothing at all to `/silence`, and with the end to `/hang-up`.

@@ -107,7 +107,7 @@ async fn operations<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>(world: W
         let (client, numbers) = connect(&world.runtime, &uri).await?;
         fill(&numbers).await?;
         let double = numbers.insert_one(&doc! { "_id": 1 }).run().await;
-        ensure(double.as_ref().is_err_and(|error| error.is_duplicate_key()), || {
+        ensure(double.as_ref().is_err_and(glowplug_runtime::mongodb::Error::is_duplicate_key), || {
             format!("a key that is double gave {double:?}")
         })?;
         let changed = numbers.update_many(doc! {}, doc! { "$set": { "a": 1 } }).run().await.when("update")?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use glowplug_core::Progress;
 use glowplug_redis::memory::{Config, Handle};
 use glowplug_redis::{Commands as _, CommandsMut as _, HubEvent, Pipeline, Transaction, commands};
-use glowplug_runtime::redis::{Client, Command, Drive, Error, Serving, serve_memory};
+use glowplug_runtime::redis::{Client, Command, Drive, Serving, serve_memory};
 use glowplug_runtime::server::Server;
 use glowplug_runtime::time::sleep;
 use glowplug_runtime::{Runtime, Spawn};
@@ -216,7 +216,7 @@ async fn deadline<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World
         let outcome = client.call(pop).timeout(Some(wait)).await;
         ensure(world.runtime.now() - before >= wait, || "the deadline came early".to_owned())?;
         let error = match outcome {
-            Err(error) => Error::from(error),
+            Err(error) => error,
             Ok(reply) => return Err(Stop(format!("a pop from nothing gave {reply:?}"))),
         };
         ensure(error.progress() == Progress::FullySent, || {
