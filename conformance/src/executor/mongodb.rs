@@ -34,7 +34,7 @@ where
 fn trials<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>() -> Vec<Trial<R>> {
     vec![
         trial!("operations", operations),
-        trial!("many-callers-on-few-connections", many_callers),
+        trial!(heavy "many-callers-on-few-connections", many_callers),
         trial!("calls-dropped-at-every-poll", dropped_calls),
         trial!("a-dropped-cursor-is-killed", dropped_cursor),
         trial!("connect-dropped-at-every-poll", dropped_connect),
