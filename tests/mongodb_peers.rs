@@ -3,6 +3,8 @@
 //! `GLOWPLUG_SECANTUSD` names the server's program, else `secantusd-py` is looked for on `PATH`; pymongo is that of the Python beside it.
 //! Without them these tests say so and pass, unless `GLOWPLUG_REQUIRE_SERVERS=1`.
 
+#![allow(clippy::large_futures, reason = "a test runs few of them")]
+
 #[allow(unused_imports, unused_macros, reason = "these tests are about servers, not executors")]
 mod support;
 
@@ -208,7 +210,7 @@ fn both_servers_say_the_same() {
                 match (real == ours, known) {
                     (true, None) => {}
                     (false, Some((_, why))) => {
-                        eprintln!("{name} differs: {why}\n  real: {real}\n  ours: {ours}")
+                        eprintln!("{name} differs: {why}\n  real: {real}\n  ours: {ours}");
                     }
                     (true, Some(_)) => unexpected.push(format!("{name} no longer differs")),
                     (false, None) => unexpected.push(format!("{name}\n  real: {real}\n  ours: {ours}")),

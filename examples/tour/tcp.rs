@@ -60,8 +60,8 @@ async fn story<R: Plug>(runtime: &R, at: &Endpoint) -> Result<Told, Failure> {
     }
     told.push(("a line in pieces", text(&connection.read_line().await?)));
 
-    let lines: String = (0..100).map(|number| format!("{number}\n")).collect();
-    connection.send(lines).await?;
+    let lines: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    connection.send(lines.join("\n") + "\n").await?;
     let mut right = 0;
     for number in 0..100 {
         right += u32::from(text(&connection.read_line().await?) == format!("you said: {number}"));

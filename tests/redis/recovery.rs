@@ -24,14 +24,14 @@ on_each_executor!(
 );
 
 /// Quick, so that tests are.
-fn quick() -> Option<BackoffConfig> {
+fn quick() -> BackoffConfig {
     let (first, max) = (Duration::from_millis(2), Duration::from_millis(20));
-    Some(BackoffConfig { first, max, ..BackoffConfig::default() })
+    BackoffConfig { first, max, ..BackoffConfig::default() }
 }
 
 async fn a_lost_connection_is_made_again<R: Serves>(runtime: R) {
     with_server(&runtime, async |server| {
-        let client = Client::builder(runtime.clone()).reconnect(quick()).connect(&server.url()).await;
+        let client = Client::builder(runtime.clone()).reconnect(Some(quick())).connect(&server.url()).await;
         let client = client.expect("connected");
         for number in 1..=5 {
             client.call(Command::new("QUIT")).await.expect("the server says goodbye");
@@ -57,7 +57,7 @@ async fn a_lost_connection_is_made_again<R: Serves>(runtime: R) {
 
 async fn what_was_not_sent_waits_for_the_next_connection<R: Serves>(runtime: R) {
     with_server(&runtime, async |server| {
-        let client = Client::builder(runtime.clone()).reconnect(quick()).connect(&server.url()).await;
+        let client = Client::builder(runtime.clone()).reconnect(Some(quick())).connect(&server.url()).await;
         let client = client.expect("connected");
         server.stop();
         // In flight at the break, or after it: either way everybody hears, and the counts are true.
@@ -92,7 +92,7 @@ async fn what_was_not_sent_waits_for_the_next_connection<R: Serves>(runtime: R) 
 
 async fn a_deadline_ends_the_wait_for_a_server<R: Serves>(runtime: R) {
     with_server(&runtime, async |server| {
-        let client = Client::builder(runtime.clone()).reconnect(quick()).connect(&server.url()).await;
+        let client = Client::builder(runtime.clone()).reconnect(Some(quick())).connect(&server.url()).await;
         let client = client.expect("connected");
         server.stop();
         while client.get("key").timeout(Some(Duration::from_millis(5))).await.is_ok() {}
@@ -128,7 +128,7 @@ async fn without_reconnecting_a_lost_connection_is_the_end<R: Serves>(runtime: R
 
 async fn attempts_are_used_up<R: Serves>(runtime: R) {
     with_server(&runtime, async |server| {
-        let few = quick().map(|config| BackoffConfig { attempts: Some(3), ..config });
+        let few = Some(BackoffConfig { attempts: Some(3), ..quick() });
         let client = Client::builder(runtime.clone()).reconnect(few).connect(&server.url()).await;
         let client = client.expect("connected");
         server.stop();
@@ -143,7 +143,7 @@ async fn attempts_are_used_up<R: Serves>(runtime: R) {
 
 async fn what_changes_nothing_is_sent_again_by_choice<R: Serves>(runtime: R) {
     with_server(&runtime, async |server| {
-        let builder = Client::builder(runtime.clone()).reconnect(quick());
+        let builder = Client::builder(runtime.clone()).reconnect(Some(quick()));
         let builder = builder.machine(ClientConfig::new().resend_read_only(true));
         let client = builder.connect(&server.url()).await.expect("connected");
         client.set("key", "value").await.expect("set");

@@ -66,7 +66,7 @@ async fn serve<R: Runtime>(runtime: &R, mut listener: R::Listener) {
             }
         }
         connections.retain_mut(|connection| connection.as_mut().poll(cx).is_pending());
-        Poll::Pending
+        Poll::<()>::Pending
     })
     .await;
 }

@@ -16,7 +16,7 @@ fn permit<C>(acquired: Acquired<C>) -> Permit<C> {
 
 fn ticket<C>(acquired: &Acquired<C>) -> Ticket {
     match acquired {
-        Acquired::Wait(ticket) => ticket,
+        Acquired::Wait(ticket) => *ticket,
         Acquired::Permit(_) | Acquired::Overloaded => panic!("there is no room"),
     }
 }

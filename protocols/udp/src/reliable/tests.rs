@@ -413,7 +413,7 @@ struct Hosts {
 }
 
 impl Hosts {
-    fn new(config: Config) -> (Self, ConversationId) {
+    fn new(config: &Config) -> (Self, ConversationId) {
         let mut hosts = [1, 2].map(|seed| {
             let channel = ChannelConfig::default();
             Conversations::new(config.clone(), channel, &Seed::from_u64(seed)).delivery(Delivery::Queues)
@@ -449,7 +449,7 @@ impl Hosts {
 
 #[test]
 fn queues_hold_their_own_sender_up_and_outlive_the_end() {
-    let (mut world, id) = Hosts::new(Config::default());
+    let (mut world, id) = Hosts::new(&Config::default());
     for n in 0..5_u8 {
         world.hosts[0].send(id, vec![n].into()).unwrap();
     }
@@ -483,7 +483,7 @@ fn queues_hold_their_own_sender_up_and_outlive_the_end() {
 
 #[test]
 fn what_is_given_back_is_delivered_and_who_goes_on_is_cut_off() {
-    let (mut world, id) = Hosts::new(Config::default());
+    let (mut world, id) = Hosts::new(&Config::default());
     world.hosts[0].send(id, Bytes::from_static(b"last words")).unwrap();
     world.hosts[0].detach(Instant::ZERO, id);
     assert!(matches!(world.hosts[0].send(id, Bytes::new()), Err(SendError::Closed(_))));
@@ -508,7 +508,7 @@ fn what_is_given_back_is_delivered_and_who_goes_on_is_cut_off() {
 
 #[test]
 fn while_too_many_are_not_given_back_strangers_are_refused() {
-    let (mut world, _) = Hosts::new(Config::default().max_conversations(1));
+    let (mut world, _) = Hosts::new(&Config::default().max_conversations(1));
     let mut told = Vec::new();
     for seed in 0..100 {
         // Each speaks, is heard, and is then ended by the next one's address being the same.

@@ -78,7 +78,7 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// Sets who connects: how names are resolved, addresses raced, and how long that may take. Its TLS is set by [`tls`](Self::tls) all
+    /// Sets who connects: how names are resolved, addresses raced, and how long that may take. Its TLS is set by `tls` all
     /// the same.
     pub fn dialer(mut self, dialer: Dialer<R>) -> Self {
         self.dialer = dialer;
