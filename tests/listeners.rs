@@ -15,7 +15,9 @@ fn every_listener_hears_of_the_end() {
         let store = memory::Handle::new(memory::Config::new());
         smol::spawn(glowplug::smol::redis::serve_memory(Smol::default(), server, store)).detach();
 
-        let redis = Client::connect(&url).await.expect("connect");
+        // Without reconnecting, the end of the connection is the end.
+        let builder = Client::builder(Smol::default()).reconnect(None);
+        let redis = builder.connect(&url).await.expect("connect");
         let listen = || {
             let connection = redis.connection().clone();
             smol::spawn(async move { while let Ok(Some(_)) = connection.next_event().await {} })

@@ -9,6 +9,7 @@
 //! It ends with 1 when two executors, or an executor and what the story expects, differ.
 
 mod dns;
+mod http;
 mod mongodb;
 mod redis;
 mod riak;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         table::Story::new("redis", redis::EXPECTED),
         table::Story::new("mongodb", mongodb::EXPECTED),
         table::Story::new("riak", riak::EXPECTED),
+        table::Story::new("http", http::EXPECTED),
         table::Story::new("dns", dns::EXPECTED),
         table::Story::new("tcp", tcp::EXPECTED),
         table::Story::new("udp", udp::EXPECTED),
@@ -99,6 +101,8 @@ pub(crate) trait Plug:
     + Spawn<glowplug::runtime::mongodb::Serving<Self>>
     + Spawn<glowplug::runtime::riak::Reaper<Self>>
     + Spawn<glowplug::runtime::riak::Serving<Self>>
+    + Spawn<glowplug::runtime::http::Reaper<Self>>
+    + Spawn<glowplug::runtime::http::server::Serving<Self, http::App>>
     + Spawn<glowplug::runtime::dns::ResolverDrive<Self>>
     + Spawn<Guarded<glowplug::runtime::dns::Serving<dns::Answers, Self>>>
     + Spawn<Guarded<glowplug::runtime::tcp::Serving<Self, tcp::Handler<Self>, BoxFuture<()>>>>
@@ -134,6 +138,7 @@ async fn tell<R: Plug>(stage: Stage<R>, real_redis: Option<&str>) -> Vec<Result<
         redis::tell(&stage, real_redis).await,
         mongodb::tell(&stage).await,
         riak::tell(&stage).await,
+        http::tell(&stage).await,
         dns::tell(&stage).await,
         tcp::tell(&stage).await,
         udp::tell(&stage).await,

@@ -32,6 +32,8 @@ pub mod mongodb;
 #[cfg(any(feature = "sim", feature = "smol", feature = "tokio"))]
 mod plugs;
 #[cfg(feature = "redis")]
+mod real;
+#[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "riak")]
 pub mod riak;

