@@ -7,8 +7,13 @@
 //!
 //! | feature | what it brings |
 //! | --- | --- |
-//! | `redis` | `glowplug::redis`: RESP2 and RESP3, both halves, commands as values |
-//! | `redis-memory` | the in-memory server, as a machine and served |
+//! | `redis` | RESP2 and RESP3, both halves, commands as values; the client |
+//! | `http` | HTTP/1.1, both halves; a client, and a server of any tower service. `http-serde` adds JSON and forms to the client |
+//! | `dns` | messages and zone files; a resolver, a client of one server, a server |
+//! | `mongodb` | BSON and the wire, both halves; the client. `mongodb-compression` adds snappy, zlib and zstd |
+//! | `riak` | the wire, both halves, objects and data types; the client |
+//! | `udp` | conversations over one socket, reliable ones too |
+//! | `redis-memory`, `mongodb-memory`, `riak-memory` | a server in memory, as a machine and served: a test double that needs no install |
 //! | `tls` | rustls over any transport, with ring; `aws-lc-rs` adds a provider |
 //! | `signals` | Ctrl-C as a future on any executor, to stop a set of services |
 //! | `tracing` | spans per connection, request and task; nothing at all without it |
