@@ -131,6 +131,9 @@ fn against_a_real_server() {
     } else {
         let required = std::env::var("GLOWPLUG_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
         assert!(!required, "redis-server is not installed, and GLOWPLUG_REQUIRE_SERVERS asks for it");
+        // To the terminal itself: what a passing test prints is seen by nobody.
+        let _ =
+            std::io::Write::write_all(&mut std::io::stderr(), b"skipped: redis-server is not installed\n");
     }
 }
 

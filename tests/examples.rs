@@ -130,7 +130,8 @@ fn the_tutorial_talks_to_a_real_server() {
     let Some(server) = Ngircd::start() else {
         let required = std::env::var("GLOWPLUG_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
         assert!(!required, "ngircd is not installed, and GLOWPLUG_REQUIRE_SERVERS asks for it");
-        eprintln!("skipped: ngircd is not installed");
+        // To the terminal itself: what a passing test prints is seen by nobody.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: ngircd is not installed\n");
         return;
     };
     for executor in ["tokio", "smol"] {

@@ -33,7 +33,9 @@ impl Real {
             return Some(real);
         }
         assert!(std::env::var_os("GLOWPLUG_REQUIRE_SERVERS").is_none(), "no redis-server is found");
-        eprintln!("skipped: no redis-server is found");
+        // To the terminal itself: what a passing test prints is seen by nobody.
+        let _ =
+            std::io::Write::write_all(&mut std::io::stderr(), b"skipped: redis-server is not installed\n");
         None
     }
 
