@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod datagram;
+mod eager;
 mod runtime;
 mod stream;
 mod timer;

@@ -11,26 +11,33 @@ use glowplug_core::SendBuf;
 use glowplug_runtime::{Endpoint, Transport, read_with, write_with};
 use smol::Async;
 
+use crate::eager::{Eager, when_ready};
+
 /// A TCP or Unix stream on async-io's reactor.
 ///
 /// It wraps the standard library's sockets and not smol's own, whose reads box a future each time they have to wait and whose
 /// `close` does not half-close.
 #[derive(Debug)]
-pub enum Stream {
-    /// TCP.
+pub struct Stream {
+    socket: Socket,
+    reads: Eager,
+    writes: Eager,
+}
+
+#[derive(Debug)]
+enum Socket {
     Tcp(Async<TcpStream>),
-    /// A Unix socket.
     #[cfg(unix)]
     Unix(Async<UnixStream>),
 }
 
-/// Does the same on whichever stream it is.
+/// Does the same on whichever socket it is.
 macro_rules! either {
-    ($self:ident, $stream:ident => $body:expr) => {
-        match $self {
-            Stream::Tcp($stream) => $body,
+    ($socket:expr, $stream:ident => $body:expr) => {
+        match $socket {
+            Socket::Tcp($stream) => $body,
             #[cfg(unix)]
-            Stream::Unix($stream) => $body,
+            Socket::Unix($stream) => $body,
         }
     };
 }
@@ -41,59 +48,60 @@ impl Stream {
             Endpoint::Tcp(addr) => {
                 let stream = Async::<TcpStream>::connect(addr).await?;
                 stream.get_ref().set_nodelay(true)?;
-                Ok(Self::Tcp(stream))
+                Ok(stream.into())
             }
             #[cfg(unix)]
-            Endpoint::Unix(path) => Ok(Self::Unix(Async::<UnixStream>::connect(path).await?)),
+            Endpoint::Unix(path) => Ok(Async::<UnixStream>::connect(path).await?.into()),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
+impl From<Socket> for Stream {
+    fn from(socket: Socket) -> Self {
+        Self { socket, reads: Eager::default(), writes: Eager::default() }
+    }
+}
+
 impl From<Async<TcpStream>> for Stream {
     fn from(stream: Async<TcpStream>) -> Self {
-        Self::Tcp(stream)
+        Socket::Tcp(stream).into()
     }
 }
 
 #[cfg(unix)]
 impl From<Async<UnixStream>> for Stream {
     fn from(stream: Async<UnixStream>) -> Self {
-        Self::Unix(stream)
+        Socket::Unix(stream).into()
+    }
+}
+
+/// The result of a call that does not wait.
+fn at_once<T>(result: Poll<io::Result<T>>) -> io::Result<T> {
+    match result {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
 
 impl Transport for Stream {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
-        either!(self, stream => loop {
-            // The I/O first, the reactor only when there is nothing. (Asking the reactor first after a short read saves a call in vain,
-            // and was measured to win nothing.)
-            match read_with(buf, |landing| Poll::Ready(stream.get_ref().read(landing))) {
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => return result,
-            }
-            ready!(stream.poll_readable(cx))?;
-        })
+        either!(&self.socket, stream => when_ready!(&mut self.reads, stream.poll_readable(cx), {
+            at_once(read_with(buf, |landing| Poll::Ready(stream.get_ref().read(landing))))
+        }))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut SendBuf) -> Poll<io::Result<usize>> {
-        either!(self, stream => loop {
-            let result = write_with(out, |slices| Poll::Ready(match slices {
+        either!(&self.socket, stream => when_ready!(&mut self.writes, stream.poll_writable(cx), {
+            at_once(write_with(out, |slices| Poll::Ready(match slices {
                 [one] => stream.get_ref().write(one),
                 many => stream.get_ref().write_vectored(many),
-            }));
-            match result {
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => return result,
-            }
-            ready!(stream.poll_writable(cx))?;
-        })
+            })))
+        }))
     }
 
     fn poll_shutdown(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(match either!(self, stream => stream.get_ref().shutdown(Shutdown::Write)) {
+        Poll::Ready(match either!(&self.socket, stream => stream.get_ref().shutdown(Shutdown::Write)) {
             // The peer reset the connection in the meantime, or it was shut down before: nothing is left to tell.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             result => result,
@@ -131,7 +139,7 @@ impl glowplug_runtime::Listener for Listener {
                 match listener.get_ref().accept() {
                     Ok((stream, peer)) => {
                         stream.set_nodelay(true)?;
-                        return Poll::Ready(Ok((Stream::Tcp(Async::new(stream)?), Endpoint::Tcp(peer))));
+                        return Poll::Ready(Ok((Async::new(stream)?.into(), Endpoint::Tcp(peer))));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         ready!(listener.poll_readable(cx))?;
@@ -144,7 +152,7 @@ impl glowplug_runtime::Listener for Listener {
                 match listener.get_ref().accept() {
                     Ok((stream, peer)) => {
                         let path = peer.as_pathname().map(Into::into).unwrap_or_default();
-                        return Poll::Ready(Ok((Stream::Unix(Async::new(stream)?), Endpoint::Unix(path))));
+                        return Poll::Ready(Ok((Async::new(stream)?.into(), Endpoint::Unix(path))));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         ready!(listener.poll_readable(cx))?;

@@ -84,6 +84,7 @@ impl Span {
     }
 
     /// Enters the span, until the result is dropped.
+    #[cfg_attr(not(feature = "tracing"), expect(clippy::unused_self, reason = "there is no span to enter"))]
     pub(crate) fn enter(&self) -> Entered<'_> {
         #[cfg(feature = "tracing")]
         let entered = Entered(self.0.enter());
