@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
 use glowplug::core::{Instant, SendBuf};
-use glowplug::runtime::datagram::{self, DatagramSocket, RecvBatch, SendBatch};
+use glowplug::runtime::datagram::{DatagramSocket, Io, RecvBatch, SendBatch};
 use glowplug::runtime::{self, Endpoint, Runtime, Spawn, Transport, read_with, write_with};
 use nix::errno::Errno;
 use polling::{Event, Events, PollMode, Poller};
@@ -447,28 +447,28 @@ impl runtime::Listener for Listener {
 /// A datagram socket. The batched system calls are `glowplug::runtime`'s.
 pub(crate) struct Datagram {
     socket: Watched<Box<UdpSocket>>,
-    local: SocketAddr,
+    io: Io,
 }
 
 impl Datagram {
     fn bind(of: &Loop, local: SocketAddr) -> io::Result<Self> {
         let socket = UdpSocket::bind(local)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { local: socket.local_addr()?, socket: Watched::new(of, Box::new(socket))? })
+        Ok(Self { io: Io::new(&socket)?, socket: Watched::new(of, Box::new(socket))? })
     }
 }
 
 impl DatagramSocket for Datagram {
     fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<usize>> {
-        self.socket.poll_io(cx, Direction::Read, |socket| datagram::recv(socket, self.local, batch))
+        self.socket.poll_io(cx, Direction::Read, |socket| self.io.recv(socket, batch))
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, batch: &mut SendBatch) -> Poll<io::Result<usize>> {
-        self.socket.poll_io(cx, Direction::Write, |socket| datagram::send(socket, batch))
+        self.socket.poll_io(cx, Direction::Write, |socket| self.io.send(socket, batch))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
+        Ok(self.io.local_addr())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Several datagrams as one: they arrive as several, also where the system turns out not to cut them.
+//! What the system does for datagrams besides: several go and come as one, which of our addresses one came to, and word of peers that
+//! cannot be reached.
 #![cfg(unix)]
 
 mod support;
@@ -9,8 +10,8 @@ use std::net::SocketAddr;
 
 use bytes::BytesMut;
 use glowplug::core::{DatagramProtocol, Instant, Path, Transmit};
-use glowplug::runtime::udp::Builder;
 use glowplug::runtime::udp::reliable::ChannelConfig;
+use glowplug::runtime::udp::{Builder, Closed, Reason};
 use glowplug::runtime::{DatagramSocket, RecvBatch, Runtime, SendBatch, Spawn};
 use glowplug::smol::Smol;
 use glowplug::tokio::Tokio;
@@ -112,4 +113,127 @@ fn pieces_arrive_as_pieces_on_tokio() {
 #[test]
 fn pieces_arrive_as_pieces_on_smol() {
     support::on_smol(|runtime: Smol| pieces(runtime));
+}
+
+/// What the system puts together is more than the batch had room for, and arrives in pieces all the same, in order.
+async fn coalesced<R: Runtime>(runtime: R) {
+    let mut sender = runtime.bind(anywhere()).await.expect("a free port");
+    let mut receiver = runtime.bind(anywhere()).await.expect("a free port");
+    let to = Path::to(receiver.local_addr().expect("bound"));
+    let payload: Vec<u8> = (0..60_u8).flat_map(|n| [n; 500]).collect();
+    let mut transmit = Transmit::new(to, payload.len());
+    transmit.segment_size = Some(500);
+    let mut batch = SendBatch::new();
+    batch.fill(Instant::ZERO, &mut Once(Some((transmit, payload))));
+    while !batch.is_empty() {
+        poll_fn(|cx| sender.poll_send(cx, &mut batch)).await.expect("sent");
+    }
+    let (mut input, mut calls, mut next) = (RecvBatch::with_capacity(4), 0, 0_u8);
+    while next < 60 {
+        let count = poll_fn(|cx| receiver.poll_recv(cx, &mut input)).await.expect("received");
+        assert_eq!(count, input.len());
+        calls += 1;
+        while let Some(datagram) = input.pop() {
+            assert_eq!(datagram.payload, [next; 500][..]);
+            next += 1;
+        }
+    }
+    let as_one = receiver.max_segments() > 1 && batch.offloads();
+    assert_eq!(calls, if as_one { 1 } else { 15 }, "the system puts together what it was given as one");
+}
+
+/// A socket bound to no address in particular answers from the one it was asked at.
+async fn asked_there_answered_from_there<R: Runtime>(runtime: R) {
+    let mut server = runtime.bind(([0, 0, 0, 0], 0).into()).await.expect("a free port");
+    let port = server.local_addr().expect("bound").port();
+    let mut client = runtime.bind(anywhere()).await.expect("a free port");
+    let (mut output, mut input) = (SendBatch::new(), RecvBatch::new());
+    // Two addresses in turn, so that answers from both are in one batch.
+    let asked: Vec<SocketAddr> = (0..6).map(|n| ([127, 0, 0, 1 + n % 2], port).into()).collect();
+    for at in &asked {
+        output.push((*at).into(), b"where?");
+    }
+    while !output.is_empty() {
+        poll_fn(|cx| client.poll_send(cx, &mut output)).await.expect("sent");
+    }
+    let mut came = 0;
+    while came < asked.len() {
+        came += poll_fn(|cx| server.poll_recv(cx, &mut input)).await.expect("received");
+    }
+    while let Some(datagram) = input.pop() {
+        assert!(datagram.path.local.is_some() || !cfg!(target_os = "linux"), "the system tells");
+        output.push(datagram.path, b"here");
+    }
+    while !output.is_empty() {
+        poll_fn(|cx| server.poll_send(cx, &mut output)).await.expect("sent");
+    }
+    let mut answered = Vec::new();
+    while answered.len() < asked.len() {
+        poll_fn(|cx| client.poll_recv(cx, &mut input)).await.expect("received");
+        answered.extend(std::iter::from_fn(|| input.pop()).map(|datagram| datagram.path.remote));
+    }
+    if cfg!(target_os = "linux") {
+        assert_eq!(answered, asked);
+    }
+}
+
+/// The network says that nobody listens there; whoever is there hears nothing of it, and the socket goes on.
+async fn nobody_there<R>(runtime: R)
+where
+    R: Runtime + Spawn<glowplug::runtime::udp::Drive<R>>,
+{
+    let mut somebody = runtime.bind(anywhere()).await.expect("a free port");
+    let there = somebody.local_addr().expect("bound");
+    let gone = {
+        let socket = runtime.bind(anywhere()).await.expect("a free port");
+        socket.local_addr().expect("bound")
+    };
+    let listener = Builder::new(runtime.clone()).bind(anywhere()).await.expect("a free port");
+    let good = listener.connect(there).expect("a conversation");
+    let bad = listener.connect(gone).expect("a conversation");
+    bad.send("anybody?").await.expect("sent");
+    let error = bad.recv().await.expect_err("nobody answers");
+    assert!(matches!(error, Closed::Ended(Reason::Unreachable)), "{error:?}");
+    // The first to send after such a word is not the one it is about.
+    good.send("hello").await.expect("sent");
+    let mut input = RecvBatch::new();
+    poll_fn(|cx| somebody.poll_recv(cx, &mut input)).await.expect("received");
+    let asked = input.pop().expect("a datagram");
+    assert_eq!(asked.payload, b"hello"[..]);
+    let mut output = SendBatch::new();
+    output.push(asked.path, b"you too");
+    poll_fn(|cx| somebody.poll_send(cx, &mut output)).await.expect("sent");
+    assert_eq!(good.recv().await.expect("an answer"), b"you too"[..]);
+}
+
+#[test]
+fn what_comes_as_one_on_tokio() {
+    support::on_tokio(|runtime: Tokio| coalesced(runtime));
+}
+
+#[test]
+fn what_comes_as_one_on_smol() {
+    support::on_smol(|runtime: Smol| coalesced(runtime));
+}
+
+#[test]
+fn the_address_asked_answers_on_tokio() {
+    support::on_tokio(|runtime: Tokio| asked_there_answered_from_there(runtime));
+}
+
+#[test]
+fn the_address_asked_answers_on_smol() {
+    support::on_smol(|runtime: Smol| asked_there_answered_from_there(runtime));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_is_there_on_tokio() {
+    support::on_tokio(|runtime: Tokio| nobody_there(runtime));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_is_there_on_smol() {
+    support::on_smol(|runtime: Smol| nobody_there(runtime));
 }

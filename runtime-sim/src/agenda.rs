@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::task::Waker;
 
 use glowplug_core::Instant;
@@ -31,7 +32,7 @@ pub(crate) enum Event {
     /// A datagram has left its socket's buffer.
     Departed { socket: u64, len: usize },
     /// Word comes back that nobody listens where a datagram went.
-    Unreachable { socket: u64 },
+    Unreachable { socket: u64, to: SocketAddr },
     /// The test's script goes on.
     Script(Box<dyn FnOnce(&Net) + Send>),
 }

@@ -311,7 +311,7 @@ impl Simulation {
             }
             Event::Deliver(packet) => self.world.with(|world| world.deliver(packet)),
             Event::Departed { socket, len } => self.world.with(|world| world.departed(socket, len)),
-            Event::Unreachable { socket } => self.world.with(|world| world.unreachable(socket)),
+            Event::Unreachable { socket, to } => self.world.with(|world| world.unreachable(socket, to)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::task::{Context, Poll};
 
-use glowplug_runtime::datagram::{self, DatagramSocket, RecvBatch, SendBatch};
+use glowplug_runtime::datagram::{DatagramSocket, Io, RecvBatch, SendBatch};
 use smol::Async;
 
 use crate::eager::{Eager, when_ready};
@@ -13,7 +13,7 @@ use crate::eager::{Eager, when_ready};
 #[derive(Debug)]
 pub struct Datagram {
     socket: Async<UdpSocket>,
-    local: SocketAddr,
+    io: Io,
     receives: Eager,
     sends: Eager,
 }
@@ -28,31 +28,24 @@ impl TryFrom<Async<UdpSocket>> for Datagram {
     type Error = io::Error;
 
     fn try_from(socket: Async<UdpSocket>) -> io::Result<Self> {
-        Ok(Self {
-            local: socket.get_ref().local_addr()?,
-            socket,
-            receives: Eager::default(),
-            sends: Eager::default(),
-        })
+        Ok(Self { io: Io::new(&socket)?, socket, receives: Eager::default(), sends: Eager::default() })
     }
 }
 
 impl DatagramSocket for Datagram {
     fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<usize>> {
-        when_ready!(&mut self.receives, self.socket.poll_readable(cx), {
-            datagram::recv(&self.socket, self.local, batch)
-        })
+        when_ready!(&mut self.receives, self.socket.poll_readable(cx), { self.io.recv(&self.socket, batch) })
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, batch: &mut SendBatch) -> Poll<io::Result<usize>> {
-        when_ready!(&mut self.sends, self.socket.poll_writable(cx), datagram::send(&self.socket, batch))
+        when_ready!(&mut self.sends, self.socket.poll_writable(cx), self.io.send(&self.socket, batch))
     }
 
     fn max_segments(&self) -> usize {
-        datagram::max_segments(&self.socket)
+        self.io.max_segments()
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
+        Ok(self.io.local_addr())
     }
 }

@@ -1,30 +1,31 @@
 //! Datagram sockets, in batches.
 //!
 //! A system call per datagram costs more than everything else on the way, so sockets receive and send batches. The
-//! batched system calls live here once ([`recv`] and [`send`], [`max_segments`] beside them): on a plug with readiness,
-//! `poll_recv` is "wait until readable, then call [`recv`]".
+//! batched system calls live here once, in [`Io`]: on a plug with readiness, `poll_recv` is "wait until readable, then call
+//! [`Io::recv`]".
 
 mod batch;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-#[path = "datagram/mmsg.rs"]
-mod system;
+mod mmsg;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-#[path = "datagram/plain.rs"]
-mod system;
+mod plain;
 
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 pub use batch::{Datagram, RecvBatch, SendBatch};
-pub use system::{max_segments, recv, send};
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub use mmsg::Io;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub use plain::Io;
 
 /// A datagram socket.
 pub trait DatagramSocket {
-    /// Receives as many datagrams as are there and fit into `batch`, at least one, and says how many.
+    /// Receives as many datagrams as are there and fit into `batch`, and says how many: at least one, or none with word of a peer
+    /// that [cannot be reached](RecvBatch::pop_unreachable).
     ///
-    /// An error is about one datagram (a peer's port was unreachable), not the end of the socket, unless it comes again
-    /// and again.
+    /// An error is about one datagram, not the end of the socket, unless it comes again and again.
     fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<usize>>;
 
     /// Sends datagrams off the front of `batch` and says how many went; those are gone from the batch.

@@ -10,7 +10,7 @@ use bench_harness::{Clock, Entry, Measured, Work};
 use futures::future::join_all;
 use glowplug::dns::RecordType;
 use glowplug::dns::resolver::ResolverConfig;
-use glowplug::runtime::{RecvBatch, SendBatch, datagram};
+use glowplug::runtime::datagram::{Io, RecvBatch, SendBatch};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig as HickoryConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -24,9 +24,10 @@ fn responder() -> SocketAddr {
     let at = socket.local_addr().expect("an address");
     std::thread::spawn(move || {
         let (mut input, mut output) = (RecvBatch::new(), SendBatch::new());
+        let mut io = Io::new(&socket).expect("a socket");
         let mut reply = Vec::new();
         loop {
-            if datagram::recv(&socket, at, &mut input).is_err() {
+            if io.recv(&socket, &mut input).is_err() {
                 continue;
             }
             while let Some(datagram) = input.pop() {
@@ -34,7 +35,7 @@ fn responder() -> SocketAddr {
                 output.push(datagram.path.remote.into(), &reply);
             }
             while !output.is_empty() {
-                let _ = datagram::send(&socket, &mut output);
+                let _ = io.send(&socket, &mut output);
             }
         }
     });

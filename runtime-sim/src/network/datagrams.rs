@@ -36,7 +36,7 @@ struct Socket {
     inbox: VecDeque<Packet>,
     unread: usize,
     outgoing: usize,
-    errors: VecDeque<io::ErrorKind>,
+    unreachable: VecDeque<SocketAddr>,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -90,7 +90,7 @@ impl World {
             inbox: VecDeque::new(),
             unread: 0,
             outgoing: 0,
-            errors: VecDeque::new(),
+            unreachable: VecDeque::new(),
             reader: None,
             writer: None,
         };
@@ -120,8 +120,9 @@ impl World {
         let Some(socket) = self.network.datagrams.sockets.get_mut(&id) else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
-        if let Some(error) = socket.errors.pop_front() {
-            return Poll::Ready(Err(error.into()));
+        if !socket.unreachable.is_empty() {
+            socket.unreachable.drain(..).for_each(|to| batch.push_unreachable(Path::to(to)));
+            return Poll::Ready(Ok(0));
         }
         let most = socket.inbox.len().min(batch.room());
         if most == 0 {
@@ -251,7 +252,7 @@ impl World {
         let Some(socket) = found.and_then(|id| self.network.datagrams.sockets.get_mut(&id)) else {
             if self.network.datagrams.unreachable_errors {
                 let delay = self.network.ways.link((way.1, way.0)).flight(&mut self.dice.network);
-                self.later(delay, Event::Unreachable { socket: packet.sender });
+                self.later(delay, Event::Unreachable { socket: packet.sender, to: packet.to });
             }
             return;
         };
@@ -273,9 +274,9 @@ impl World {
         }
     }
 
-    pub(crate) fn unreachable(&mut self, socket: u64) {
+    pub(crate) fn unreachable(&mut self, socket: u64, to: SocketAddr) {
         if let Some(socket) = self.network.datagrams.sockets.get_mut(&socket) {
-            socket.errors.push_back(io::ErrorKind::ConnectionRefused);
+            socket.unreachable.push_back(to);
             World::wake(&mut self.wakes, &mut socket.reader);
         }
     }

@@ -30,6 +30,7 @@ pub struct Datagram {
 #[derive(Debug)]
 pub struct RecvBatch {
     datagrams: VecDeque<Datagram>,
+    unreachable: VecDeque<Path>,
     arena: BytesMut,
     capacity: usize,
 }
@@ -42,10 +43,11 @@ impl RecvBatch {
 
     /// A batch of up to `capacity` datagrams (at least 1).
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { datagrams: VecDeque::new(), arena: BytesMut::new(), capacity: capacity.max(1) }
+        let (datagrams, unreachable) = (VecDeque::new(), VecDeque::new());
+        Self { datagrams, unreachable, arena: BytesMut::new(), capacity: capacity.max(1) }
     }
 
-    /// How many more datagrams fit.
+    /// How many more datagrams fit. A socket which takes several of one way from the system as one may add more than that.
     pub fn room(&self) -> usize {
         self.capacity - self.datagrams.len().min(self.capacity)
     }
@@ -73,6 +75,21 @@ impl RecvBatch {
     /// Takes the oldest datagram.
     pub fn pop(&mut self) -> Option<Datagram> {
         self.datagrams.pop_front()
+    }
+
+    /// Says that a way leads nowhere, as the system has it from the network: what a socket does. The oldest such word gives way where
+    /// nobody takes it.
+    pub fn push_unreachable(&mut self, path: Path) {
+        if self.unreachable.len() >= self.capacity {
+            self.unreachable.pop_front();
+        }
+        self.unreachable.push_back(path);
+    }
+
+    /// Takes the oldest word of a way that leads nowhere: what a driver hands to its machine
+    /// ([`handle_unreachable`](DatagramProtocol::handle_unreachable)).
+    pub fn pop_unreachable(&mut self) -> Option<Path> {
+        self.unreachable.pop_front()
     }
 }
 

@@ -1,19 +1,152 @@
-//! Batched system calls: `recvmmsg` and `sendmmsg`.
+//! Batched system calls: `recvmmsg` and `sendmmsg`, and what the system does besides where it can.
+
+mod errors;
+mod recv;
+mod send;
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
-use glowplug_core::Path;
-use nix::sys::socket::{
-    MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage, recvmmsg, sendmmsg,
-};
+use nix::sys::socket::{MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrStorage, getsockname};
 
 use super::{RecvBatch, SendBatch};
 
 /// Datagrams in one system call. More amortises no better and makes the landing area colder.
 const BATCH: usize = 64;
+
+/// What is known of a datagram socket, and the batched system calls on it: the whole of a plug's datagram socket but the waiting.
+///
+/// On Linux, several datagrams of one size and path are handed to the system as one ([`max_segments`](Self::max_segments)) and
+/// taken from it as one (and arrive in the batch one by one); a socket bound to no address in particular hears to which of ours a
+/// datagram came, and answers from there; and word of a peer that cannot be reached arrives in the batch of what came in.
+#[derive(Debug)]
+pub struct Io {
+    local: SocketAddr,
+    max_segments: usize,
+    /// The system puts datagrams of one size and way together.
+    coalesces: bool,
+    /// The system says to which of our addresses a datagram came.
+    tells_local: bool,
+    /// The system keeps what it hears of peers that cannot be reached.
+    keeps_errors: bool,
+    /// It announced some, and they were not read.
+    announced: bool,
+}
+
+impl Io {
+    /// Looks at a bound, non-blocking socket, and switches on what the system has to offer.
+    ///
+    /// # Errors
+    ///
+    /// Those of asking for its address. What the system does not offer is done without.
+    pub fn new(socket: &impl AsFd) -> io::Result<Self> {
+        let local = address(&getsockname::<SockaddrStorage>(socket.as_fd().as_raw_fd())?)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+        let mut io = Self {
+            local,
+            max_segments: 1,
+            coalesces: false,
+            tells_local: false,
+            keeps_errors: false,
+            announced: false,
+        };
+        io.switch_on(socket);
+        Ok(io)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn switch_on(&mut self, socket: &impl AsFd) {
+        use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+        // The option to cut is set per call; that the system knows the one to put together says that it knows both.
+        if getsockopt(socket, sockopt::UdpGroSegment).is_ok() {
+            self.max_segments = BATCH;
+            self.coalesces = setsockopt(socket, sockopt::UdpGroSegment, &true).is_ok();
+        }
+        let anywhere = self.local.ip().is_unspecified();
+        if self.local.is_ipv4() {
+            self.tells_local = anywhere && setsockopt(socket, sockopt::Ipv4PacketInfo, &true).is_ok();
+            self.keeps_errors = setsockopt(socket, sockopt::Ipv4RecvErr, &true).is_ok();
+        } else {
+            self.tells_local = anywhere && setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true).is_ok();
+            self.keeps_errors = setsockopt(socket, sockopt::Ipv6RecvErr, &true).is_ok();
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn switch_on(&mut self, _: &impl AsFd) {}
+
+    /// The address the socket is bound to.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// How many datagrams of one size and path go to the system as one (segmentation offload). 1 when it has none.
+    pub fn max_segments(&self) -> usize {
+        self.max_segments
+    }
+
+    /// Receives what is there into `batch` without waiting, by one system call, and says how many datagrams that were. None, when
+    /// the news is of peers that [cannot be reached](RecvBatch::pop_unreachable).
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when there is nothing.
+    pub fn recv(&mut self, socket: &impl AsFd, batch: &mut RecvBatch) -> io::Result<usize> {
+        let fd = socket.as_fd().as_raw_fd();
+        if self.announced {
+            self.announced = false;
+            if errors::take(fd, self.local, batch) {
+                return Ok(0);
+            }
+        }
+        match self.receive(fd, batch) {
+            Err(error) if self.keeps_errors && !is_transient(&error) => {
+                if errors::take(fd, self.local, batch) { Ok(0) } else { Err(error) }
+            }
+            result => result,
+        }
+    }
+
+    /// Sends from the front of `batch` without waiting, by one system call, and says how many transmits went.
+    ///
+    /// A transmit of several segments goes as one where the system does that. When it turns out not to, for this way at
+    /// least, the batch [gives the offload up](SendBatch::offloads), and the segments go one by one.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the system takes nothing now. Any other is about the first transmit, which is
+    /// gone from the batch.
+    pub fn send(&mut self, socket: &impl AsFd, batch: &mut SendBatch) -> io::Result<usize> {
+        let fd = socket.as_fd().as_raw_fd();
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        let mut sent = self.send_front(fd, batch);
+        if self.keeps_errors && sent.as_ref().is_err_and(|error| !is_transient(error)) {
+            // It may be about a datagram sent before, and is told once: the reader takes the details, and this one has its turn.
+            self.announced = true;
+            sent = self.send_front(fd, batch);
+        }
+        match sent {
+            Ok(count) => batch.sent(count),
+            Err(ref error) if is_transient(error) => {}
+            Err(_) => batch.sent(1),
+        }
+        sent
+    }
+}
+
+/// Nothing went wrong: it is to be tried again.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn address(of: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = of.as_sockaddr_in().map(|addr| SocketAddr::V4((*addr).into()));
+    v4.or_else(|| of.as_sockaddr_in6().map(|addr| SocketAddr::V6((*addr).into())))
+}
 
 /// The largest payload a datagram can have, rounded up; one cache line more than a power of two, so that the landing slots
 /// do not all fall into the same cache set.
@@ -27,6 +160,9 @@ struct Landing {
     v4: MultiHeaders<SockaddrIn>,
     v6: MultiHeaders<SockaddrIn6>,
     out: MultiHeaders<SockaddrStorage>,
+    // Those that say which of our addresses a datagram leaves from, made when one is first needed.
+    out_from_v4: Option<MultiHeaders<SockaddrStorage>>,
+    out_from_v6: Option<MultiHeaders<SockaddrStorage>>,
 }
 
 thread_local! {
@@ -40,178 +176,8 @@ fn with_landing<T>(f: impl FnOnce(&mut Landing) -> T) -> T {
             v4: MultiHeaders::preallocate(BATCH, None),
             v6: MultiHeaders::preallocate(BATCH, None),
             out: MultiHeaders::preallocate(BATCH, None),
+            out_from_v4: None,
+            out_from_v6: None,
         }))
     })
-}
-
-/// Receives what is there into `batch` without waiting, by one system call. `local` is what the socket is bound to.
-pub fn recv(socket: &impl AsFd, local: SocketAddr, batch: &mut RecvBatch) -> io::Result<usize> {
-    let fd = socket.as_fd().as_raw_fd();
-    with_landing(|landing| {
-        if local.is_ipv4() {
-            recv_into(fd, &mut landing.v4, &mut landing.payloads, batch, |addr| {
-                SocketAddr::V4((*addr).into())
-            })
-        } else {
-            recv_into(fd, &mut landing.v6, &mut landing.payloads, batch, |addr| {
-                SocketAddr::V6((*addr).into())
-            })
-        }
-    })
-}
-
-fn recv_into<S: SockaddrLike + Copy>(
-    fd: i32,
-    headers: &mut MultiHeaders<S>,
-    payloads: &mut [u8],
-    batch: &mut RecvBatch,
-    to_addr: impl Fn(&S) -> SocketAddr,
-) -> io::Result<usize> {
-    let count = batch.room().min(BATCH);
-    let mut slots = payloads.chunks_exact_mut(SLOT);
-    let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
-        std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
-    let results = recvmmsg(fd, headers, slices[..count].iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
-    let mut received = [(0, None); BATCH];
-    let mut n = 0;
-    for (message, slot) in results.zip(&mut received) {
-        *slot = (message.bytes, message.address.as_ref().map(&to_addr));
-        n += 1;
-    }
-    for (slot, (len, from)) in payloads.chunks_exact(SLOT).zip(&received[..n]) {
-        if let Some(from) = *from {
-            batch.push(Path::to(from), &slot[..*len], None);
-        }
-    }
-    Ok(n)
-}
-
-/// How many datagrams of one size and path this socket hands to the system as one (segmentation offload). 1 when it has none.
-pub fn max_segments(socket: &impl AsFd) -> usize {
-    #[cfg(target_os = "linux")]
-    if nix::sys::socket::getsockopt(socket, nix::sys::socket::sockopt::UdpGsoSegment).is_ok() {
-        return BATCH;
-    }
-    let _ = socket;
-    1
-}
-
-/// Sends from the front of `batch` without waiting, by one system call, and says how many transmits went.
-///
-/// A transmit of several segments goes as one where the system does that. When it turns out not to, for this way at
-/// least, the batch [gives the offload up](SendBatch::offloads), and the segments go one by one.
-pub fn send(socket: &impl AsFd, batch: &mut SendBatch) -> io::Result<usize> {
-    let fd = socket.as_fd().as_raw_fd();
-    if batch.is_empty() {
-        return Ok(0);
-    }
-    let sent = match send_offloaded(fd, batch) {
-        Some(result) => result.map(|()| 1),
-        None => send_each(fd, batch),
-    };
-    match sent {
-        Ok(count) => {
-            batch.sent(count);
-            Ok(count)
-        }
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-            Err(error)
-        }
-        Err(error) => {
-            batch.sent(1);
-            Err(error)
-        }
-    }
-}
-
-/// Sends the first transmit as one, if it has several segments and the system cuts them. `None` when it does not.
-#[cfg(target_os = "linux")]
-fn send_offloaded(fd: i32, batch: &mut SendBatch) -> Option<io::Result<()>> {
-    use nix::errno::Errno;
-    use nix::sys::socket::{ControlMessage, sendmsg};
-
-    let (transmit, payload) = batch.iter().next()?;
-    if !batch.offloads() {
-        return None;
-    }
-    let size = u16::try_from(transmit.segment_size?).ok()?;
-    let to = SockaddrStorage::from(transmit.path.remote);
-    let head = [ControlMessage::UdpGsoSegments(&size)];
-    match sendmsg(fd, &[IoSlice::new(payload)], &head, MsgFlags::MSG_DONTWAIT, Some(&to)) {
-        Ok(_) => Some(Ok(())),
-        // A device without checksums, a way with small packets, a filter that knows no such thing.
-        Err(Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::EOPNOTSUPP) => {
-            batch.give_up_offload();
-            None
-        }
-        Err(error) => Some(Err(error.into())),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn send_offloaded(_: i32, _: &mut SendBatch) -> Option<io::Result<()>> {
-    None
-}
-
-/// Sends datagrams one by one, as many as one system call takes.
-fn send_each(fd: i32, batch: &SendBatch) -> io::Result<usize> {
-    with_landing(|landing| {
-        let mut slices = [[IoSlice::new(&[])]; BATCH];
-        let mut addrs = [const { None }; BATCH];
-        let (mut datagrams, mut transmits) = (0, 0);
-        for (transmit, payload) in batch.iter() {
-            // Those that go as one wait for a call of their own.
-            let as_one = cfg!(target_os = "linux") && transmit.segment_size.is_some() && batch.offloads();
-            let count = transmit.datagrams();
-            if as_one || datagrams + count > BATCH {
-                break;
-            }
-            let size = transmit.segment_size.unwrap_or(payload.len()).max(1);
-            // An empty payload has no chunks, and is a datagram all the same: its slice stays empty.
-            for (index, chunk) in payload.chunks(size).enumerate() {
-                slices[datagrams + index] = [IoSlice::new(chunk)];
-            }
-            addrs[datagrams..datagrams + count].fill(Some(SockaddrStorage::from(transmit.path.remote)));
-            datagrams += count;
-            transmits += 1;
-        }
-        if transmits == 0 {
-            return send_long(fd, &mut landing.out, batch);
-        }
-        let sent = send_slices(fd, &mut landing.out, &slices[..datagrams], &addrs[..datagrams])?;
-        // A transmit of several segments that went in part counts as sent: the rest is lost, as datagrams may be.
-        let mut covered = 0;
-        let whole = batch.iter().take_while(|(transmit, _)| {
-            let before = covered;
-            covered += transmit.datagrams();
-            before < sent
-        });
-        Ok(whole.count())
-    })
-}
-
-/// Sends the first transmit, which has more segments than one system call takes.
-fn send_long(fd: i32, out: &mut MultiHeaders<SockaddrStorage>, batch: &SendBatch) -> io::Result<usize> {
-    let Some((transmit, payload)) = batch.iter().next() else { return Ok(0) };
-    let size = transmit.segment_size.unwrap_or(payload.len()).max(1);
-    let addrs = [Some(SockaddrStorage::from(transmit.path.remote)); BATCH];
-    for (number, part) in payload.chunks(size * BATCH).enumerate() {
-        let slices: Vec<[IoSlice<'_>; 1]> = part.chunks(size).map(|chunk| [IoSlice::new(chunk)]).collect();
-        match send_slices(fd, out, &slices, &addrs[..slices.len()]) {
-            Ok(_) => {}
-            Err(error) if number == 0 => return Err(error),
-            // What is left of it is lost, as datagrams may be.
-            Err(_) => break,
-        }
-    }
-    Ok(1)
-}
-
-fn send_slices(
-    fd: i32,
-    out: &mut MultiHeaders<SockaddrStorage>,
-    slices: &[[IoSlice<'_>; 1]],
-    addrs: &[Option<SockaddrStorage>],
-) -> io::Result<usize> {
-    Ok(sendmmsg(fd, out, slices.iter(), addrs, [], MsgFlags::MSG_DONTWAIT)?.count())
 }

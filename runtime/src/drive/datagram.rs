@@ -120,6 +120,9 @@ impl<P: DatagramProtocol, R: Runtime> Datagrams<P, R> {
 
     /// Hands in the whole batch; the machine's own limits bound what it keeps of it.
     fn take_in(&mut self, now: Instant) {
+        while let Some(path) = self.incoming.pop_unreachable() {
+            self.machine.handle_unreachable(now, path);
+        }
         while let Some(datagram) = self.incoming.pop() {
             if self.machine.handle_datagram(now, datagram.path, datagram.payload).is_err() {
                 self.refused += 1;

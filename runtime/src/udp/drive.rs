@@ -34,8 +34,6 @@ pub struct Drive<R: Runtime, M: Machine = Tracker> {
     incoming: RecvBatch,
     outgoing: SendBatch,
     deadline: Deadline<R::Timer>,
-    /// The only peer there is, for a client: whom an error of the socket is about.
-    peer: Option<Path>,
     /// Several datagrams go as one, as long as the system does that.
     offloads: bool,
     /// Whom to wake as soon as the lock is open. Kept for its memory.
@@ -44,7 +42,7 @@ pub struct Drive<R: Runtime, M: Machine = Tracker> {
 }
 
 impl<R: Runtime, M: Machine> Drive<R, M> {
-    pub(super) fn new(shared: Arc<Shared<M>>, runtime: R, socket: R::Datagram, peer: Option<Path>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<M>>, runtime: R, socket: R::Datagram) -> Self {
         let deadline = Deadline::new(runtime.timer());
         let segments = socket.max_segments();
         if segments > 1 {
@@ -57,7 +55,6 @@ impl<R: Runtime, M: Machine> Drive<R, M> {
             incoming: RecvBatch::new(),
             outgoing: SendBatch::new(),
             deadline,
-            peer,
             offloads: segments > 1,
             wakers: Vec::new(),
             errors_in_a_row: 0,
@@ -138,9 +135,6 @@ impl<R: Runtime, M: Machine> Future for Drive<R, M> {
                     if this.errors_in_a_row > ERRORS_IN_A_ROW {
                         this.end(Some(error));
                         return Poll::Ready(());
-                    }
-                    if let Some(path) = this.peer {
-                        this.report(now, &error, path);
                     }
                 }
                 Poll::Pending => {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use glowplug_core::Path;
 use glowplug_udp::reliable::{ChannelConfig, Conversations};
 use glowplug_udp::{Accept, Config, ConnectError, Counters, Tracker};
 
@@ -86,7 +85,7 @@ impl<R: Runtime + Spawn<Drive<R, M>>, M: Machine> Builder<R, M> {
 
     /// The same on a socket that is there already.
     pub fn on(self, socket: R::Datagram) -> io::Result<Listener<R, M>> {
-        self.start(socket, None)
+        self.start(socket)
     }
 
     /// Begins a conversation with `peer` on a socket of its own, as the function [`connect`] does.
@@ -97,14 +96,14 @@ impl<R: Runtime + Spawn<Drive<R, M>>, M: Machine> Builder<R, M> {
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
         let socket = self.runtime.bind(anywhere).await?;
-        self.start(socket, Some(peer.into()))?.connect(peer).map_err(io::Error::other)
+        self.start(socket)?.connect(peer).map_err(io::Error::other)
     }
 
-    fn start(self, socket: R::Datagram, peer: Option<Path>) -> io::Result<Listener<R, M>> {
+    fn start(self, socket: R::Datagram) -> io::Result<Listener<R, M>> {
         let Self { runtime, tracker, channel, drain_timeout, .. } = self;
         let machine = M::create(tracker, channel, &runtime.seed());
         let shared = Arc::new(Shared::new(machine, socket.local_addr()?));
-        runtime.spawn(Drive::new(shared.clone(), runtime.clone(), socket, peer));
+        runtime.spawn(Drive::new(shared.clone(), runtime.clone(), socket));
         Ok(Listener { shared, runtime, drain_timeout })
     }
 }

@@ -434,6 +434,9 @@ impl<M: Machine> State<M> {
         if self.machine.poll_timeout().is_some_and(|at| at <= now) {
             self.machine.handle_timeout(now);
         }
+        while let Some(path) = incoming.pop_unreachable() {
+            self.machine.handle_unreachable(now, path);
+        }
         while let Some(datagram) = incoming.pop() {
             // A refused datagram is its peer's loss, and is counted by the machine.
             let _ = self.machine.handle_datagram(now, datagram.path, datagram.payload);

@@ -1,0 +1,127 @@
+//! Receiving.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use glowplug_core::Path;
+use nix::libc::{in_pktinfo, in6_pktinfo};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrLike, recvmmsg};
+
+use super::{BATCH, Io, Landing, SLOT, with_landing};
+use crate::datagram::RecvBatch;
+
+/// Datagrams in one system call, where each may be up to 64 that the system put together.
+const COALESCED_BATCH: usize = 32;
+
+/// One datagram, or several of one size, in its landing slot.
+#[derive(Clone, Copy, Default)]
+struct Landed {
+    len: usize,
+    from: Option<SocketAddr>,
+    to: Option<IpAddr>,
+    segment_size: Option<usize>,
+}
+
+impl Io {
+    pub(super) fn receive(&self, fd: i32, batch: &mut RecvBatch) -> io::Result<usize> {
+        with_landing(|Landing { payloads, v4, v6, .. }| {
+            match (self.local.is_ipv4(), self.has_more_to_say()) {
+                (true, false) => receive_into(fd, v4, payloads, batch, |addr| SocketAddr::V4((*addr).into())),
+                (false, false) => {
+                    receive_into(fd, v6, payloads, batch, |addr| SocketAddr::V6((*addr).into()))
+                }
+                // The system shortens the recorded length of what it has to say, and these headers don't let it be set again: they
+                // serve once.
+                (true, true) => receive_into(
+                    fd,
+                    &mut fresh(batch),
+                    payloads,
+                    batch,
+                    |addr: &nix::sys::socket::SockaddrIn| SocketAddr::V4((*addr).into()),
+                ),
+                (false, true) => receive_into(
+                    fd,
+                    &mut fresh(batch),
+                    payloads,
+                    batch,
+                    |addr: &nix::sys::socket::SockaddrIn6| SocketAddr::V6((*addr).into()),
+                ),
+            }
+        })
+    }
+
+    /// Whether datagrams come with more than a sender and a payload.
+    fn has_more_to_say(&self) -> bool {
+        self.coalesces || self.tells_local
+    }
+}
+
+/// Headers with room for how the system put datagrams together, and to which address they came.
+fn fresh<S: SockaddrLike + Copy>(batch: &RecvBatch) -> MultiHeaders<S> {
+    MultiHeaders::preallocate(
+        batch.room().clamp(1, COALESCED_BATCH),
+        Some(nix::cmsg_space!(i32, in_pktinfo, in6_pktinfo)),
+    )
+}
+
+fn receive_into<S: SockaddrLike + Copy>(
+    fd: i32,
+    headers: &mut MultiHeaders<S>,
+    payloads: &mut [u8],
+    batch: &mut RecvBatch,
+    to_addr: impl Fn(&S) -> SocketAddr,
+) -> io::Result<usize> {
+    let count = batch.room().clamp(1, BATCH);
+    let mut slots = payloads.chunks_exact_mut(SLOT);
+    let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
+        std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
+    let results = recvmmsg(fd, headers, slices[..count].iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
+    let mut landed = [Landed::default(); BATCH];
+    let mut n = 0;
+    for (message, slot) in results.zip(&mut landed) {
+        slot.len = message.bytes;
+        slot.from = message.address.as_ref().map(&to_addr);
+        look_at(&message, slot);
+        n += 1;
+    }
+    let mut received = 0;
+    for (slot, Landed { len, from, to, segment_size }) in payloads.chunks_exact(SLOT).zip(&landed[..n]) {
+        let Some(remote) = *from else { continue };
+        let (path, payload) = (Path { remote, local: *to }, &slot[..*len]);
+        match *segment_size {
+            Some(size) if size > 0 && size < payload.len() => {
+                for piece in payload.chunks(size) {
+                    batch.push(path, piece, None);
+                    received += 1;
+                }
+            }
+            _ => {
+                batch.push(path, payload, None);
+                received += 1;
+            }
+        }
+    }
+    Ok(received)
+}
+
+/// What else the system says of a datagram.
+#[cfg(target_os = "linux")]
+fn look_at<S>(message: &RecvMsg<'_, '_, S>, landed: &mut Landed) {
+    for said in message.cmsgs().into_iter().flatten() {
+        match said {
+            ControlMessageOwned::UdpGroSegments(size) => landed.segment_size = usize::try_from(size).ok(),
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                // Ours, also where the datagram was meant for everybody.
+                landed.to = Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
+            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => {
+                let to = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                landed.to = (!to.is_multicast()).then_some(to.into());
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn look_at<S>(_: &RecvMsg<'_, '_, S>, _: &mut Landed) {}

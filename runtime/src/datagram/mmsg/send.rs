@@ -1,0 +1,174 @@
+//! Sending.
+
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+
+use glowplug_core::Path;
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+
+use super::{BATCH, Io, Landing, with_landing};
+use crate::datagram::SendBatch;
+
+/// Which of our addresses a datagram leaves from.
+#[derive(Clone, Copy)]
+enum Source {
+    V4(in_pktinfo),
+    V6(in6_pktinfo),
+}
+
+impl Source {
+    fn of(path: Path) -> Option<Self> {
+        match (path.local?, path.remote.is_ipv4()) {
+            (IpAddr::V4(ip), true) => Some(Self::V4(in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: in_addr { s_addr: u32::from(ip).to_be() },
+                ipi_addr: in_addr { s_addr: 0 },
+            })),
+            (IpAddr::V6(ip), false) => {
+                Some(Self::V6(in6_pktinfo { ipi6_addr: in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 }))
+            }
+            _ => None,
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn said(&self) -> ControlMessage<'_> {
+        match self {
+            Self::V4(info) => ControlMessage::Ipv4PacketInfo(info),
+            Self::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+        }
+    }
+}
+
+impl Io {
+    pub(super) fn send_front(&self, fd: i32, batch: &mut SendBatch) -> io::Result<usize> {
+        match self.send_offloaded(fd, batch) {
+            Some(result) => result.map(|()| 1),
+            None => self.send_each(fd, batch),
+        }
+    }
+
+    /// Where a datagram leaves from, if that has to be said: a socket bound to one address has no choice.
+    fn source(&self, path: Path) -> Option<Source> {
+        if self.tells_local { Source::of(path) } else { None }
+    }
+
+    /// Sends the first transmit as one, if it has several segments and the system cuts them. `None` when it does not.
+    #[cfg(target_os = "linux")]
+    fn send_offloaded(&self, fd: i32, batch: &mut SendBatch) -> Option<io::Result<()>> {
+        use nix::errno::Errno;
+        use nix::sys::socket::sendmsg;
+
+        let (transmit, payload) = batch.iter().next()?;
+        if !batch.offloads() {
+            return None;
+        }
+        let size = u16::try_from(transmit.segment_size?).ok()?;
+        let to = SockaddrStorage::from(transmit.path.remote);
+        let source = self.source(transmit.path);
+        let segments = ControlMessage::UdpGsoSegments(&size);
+        let said = [segments, source.as_ref().map_or(segments, Source::said)];
+        let said = &said[..=usize::from(source.is_some())];
+        match sendmsg(fd, &[IoSlice::new(payload)], said, MsgFlags::MSG_DONTWAIT, Some(&to)) {
+            Ok(_) => Some(Ok(())),
+            // A device without checksums, a way with small packets, a filter that knows no such thing.
+            Err(Errno::EIO | Errno::EINVAL | Errno::EMSGSIZE | Errno::EOPNOTSUPP) => {
+                batch.give_up_offload();
+                None
+            }
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn send_offloaded(&self, _: i32, _: &mut SendBatch) -> Option<io::Result<()>> {
+        None
+    }
+
+    /// Sends datagrams one by one, as many as one system call takes.
+    fn send_each(&self, fd: i32, batch: &SendBatch) -> io::Result<usize> {
+        with_landing(|landing| {
+            let mut slices = [[IoSlice::new(&[])]; BATCH];
+            let mut addrs = [const { None }; BATCH];
+            let (mut datagrams, mut transmits) = (0, 0);
+            // What is said besides is said of all datagrams of a call: they leave from one address.
+            let mut local = None;
+            for (transmit, payload) in batch.iter() {
+                // Those that go as one wait for a call of their own.
+                let as_one = cfg!(target_os = "linux") && transmit.segment_size.is_some() && batch.offloads();
+                let count = transmit.datagrams();
+                let elsewhere =
+                    self.tells_local && *local.get_or_insert(transmit.path.local) != transmit.path.local;
+                if as_one || elsewhere || datagrams + count > BATCH {
+                    break;
+                }
+                let size = transmit.segment_size.unwrap_or(payload.len()).max(1);
+                // An empty payload has no chunks, and is a datagram all the same: its slice stays empty.
+                for (index, chunk) in payload.chunks(size).enumerate() {
+                    slices[datagrams + index] = [IoSlice::new(chunk)];
+                }
+                addrs[datagrams..datagrams + count].fill(Some(SockaddrStorage::from(transmit.path.remote)));
+                datagrams += count;
+                transmits += 1;
+            }
+            let Some((first, _)) = batch.iter().next() else { return Ok(0) };
+            let source = self.source(first.path);
+            if transmits == 0 {
+                return send_long(fd, landing, batch, source);
+            }
+            let sent = send_slices(fd, landing, &slices[..datagrams], &addrs[..datagrams], source)?;
+            // A transmit of several segments that went in part counts as sent: the rest is lost, as datagrams may be.
+            let mut covered = 0;
+            let whole = batch.iter().take_while(|(transmit, _)| {
+                let before = covered;
+                covered += transmit.datagrams();
+                before < sent
+            });
+            Ok(whole.count())
+        })
+    }
+}
+
+/// Sends the first transmit, which has more segments than one system call takes.
+fn send_long(fd: i32, landing: &mut Landing, batch: &SendBatch, source: Option<Source>) -> io::Result<usize> {
+    let Some((transmit, payload)) = batch.iter().next() else { return Ok(0) };
+    let size = transmit.segment_size.unwrap_or(payload.len()).max(1);
+    let addrs = [Some(SockaddrStorage::from(transmit.path.remote)); BATCH];
+    for (number, part) in payload.chunks(size * BATCH).enumerate() {
+        let slices: Vec<[IoSlice<'_>; 1]> = part.chunks(size).map(|chunk| [IoSlice::new(chunk)]).collect();
+        match send_slices(fd, landing, &slices, &addrs[..slices.len()], source) {
+            Ok(_) => {}
+            Err(error) if number == 0 => return Err(error),
+            // What is left of it is lost, as datagrams may be.
+            Err(_) => break,
+        }
+    }
+    Ok(1)
+}
+
+fn send_slices(
+    fd: i32,
+    landing: &mut Landing,
+    slices: &[[IoSlice<'_>; 1]],
+    addrs: &[Option<SockaddrStorage>],
+    source: Option<Source>,
+) -> io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    if let Some(source) = &source {
+        // The length of what is said is fixed when headers are made: a set for each family.
+        let headers = match source {
+            Source::V4(_) => landing
+                .out_from_v4
+                .get_or_insert_with(|| MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(in_pktinfo)))),
+            Source::V6(_) => landing
+                .out_from_v6
+                .get_or_insert_with(|| MultiHeaders::preallocate(BATCH, Some(nix::cmsg_space!(in6_pktinfo)))),
+        };
+        return Ok(
+            sendmmsg(fd, headers, slices.iter(), addrs, [source.said()], MsgFlags::MSG_DONTWAIT)?.count()
+        );
+    }
+    let _ = source;
+    Ok(sendmmsg(fd, &mut landing.out, slices.iter(), addrs, [], MsgFlags::MSG_DONTWAIT)?.count())
+}
