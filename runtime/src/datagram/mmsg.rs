@@ -1,5 +1,6 @@
 //! Batched system calls: `recvmmsg` and `sendmmsg`, and what the system does besides where it can.
 
+mod coalescing;
 mod errors;
 mod recv;
 mod send;
@@ -11,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use nix::sys::socket::{MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrStorage, getsockname};
 
+use self::coalescing::{Coalescing, Switch};
 use super::{RecvBatch, SendBatch};
 
 /// Datagrams in one system call. More amortises no better and makes the landing area colder.
@@ -19,14 +21,13 @@ const BATCH: usize = 64;
 /// What is known of a datagram socket, and the batched system calls on it: the whole of a plug's datagram socket but the waiting.
 ///
 /// On Linux, several datagrams of one size and path are handed to the system as one ([`max_segments`](Self::max_segments)) and
-/// taken from it as one (and arrive in the batch one by one); a socket bound to no address in particular hears to which of ours a
+/// taken from it as one where that pays (and arrive in the batch one by one); a socket bound to no address in particular hears to which of ours a
 /// datagram came, and answers from there; and word of a peer that cannot be reached arrives in the batch of what came in.
 #[derive(Debug)]
 pub struct Io {
     local: SocketAddr,
     max_segments: usize,
-    /// The system puts datagrams of one size and way together.
-    coalesces: bool,
+    coalescing: Coalescing,
     /// The system says to which of our addresses a datagram came.
     tells_local: bool,
     /// The system keeps what it hears of peers that cannot be reached.
@@ -47,7 +48,7 @@ impl Io {
         let mut io = Self {
             local,
             max_segments: 1,
-            coalesces: false,
+            coalescing: Coalescing::default(),
             tells_local: false,
             keeps_errors: false,
             announced: false,
@@ -62,7 +63,6 @@ impl Io {
         // The option to cut is set per call; that the system knows the one to put together says that it knows both.
         if getsockopt(socket, sockopt::UdpGroSegment).is_ok() {
             self.max_segments = BATCH;
-            self.coalesces = setsockopt(socket, sockopt::UdpGroSegment, &true).is_ok();
         }
         let anywhere = self.local.ip().is_unspecified();
         if self.local.is_ipv4() {
@@ -102,11 +102,32 @@ impl Io {
             }
         }
         match self.receive(fd, batch) {
+            Ok((count, Some(switch))) => {
+                self.switch(socket, switch);
+                Ok(count)
+            }
             Err(error) if self.keeps_errors && !is_transient(&error) => {
                 if errors::take(fd, self.local, batch) { Ok(0) } else { Err(error) }
             }
-            result => result,
+            result => result.map(|(count, _)| count),
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn switch(&mut self, socket: &impl AsFd, switch: Switch) {
+        use nix::sys::socket::{setsockopt, sockopt};
+        let on = switch == Switch::On
+            && self.max_segments > 1
+            && setsockopt(socket, sockopt::UdpGroSegment, &true).is_ok();
+        if switch == Switch::Off {
+            let _ = setsockopt(socket, sockopt::UdpGroSegment, &false);
+        }
+        self.coalescing.switched(on);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn switch(&mut self, _: &impl AsFd, _: Switch) {
+        self.coalescing.switched(false);
     }
 
     /// Sends from the front of `batch` without waiting, by one system call, and says how many transmits went.

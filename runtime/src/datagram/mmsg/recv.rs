@@ -7,6 +7,7 @@ use glowplug_core::Path;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrLike, recvmmsg};
 
+use super::coalescing::Switch;
 use super::{BATCH, Io, Landing, SLOT, with_landing};
 use crate::datagram::RecvBatch;
 
@@ -22,9 +23,20 @@ struct Landed {
     segment_size: Option<usize>,
 }
 
+/// What came with one call.
+#[derive(Default)]
+struct Received {
+    datagrams: usize,
+    /// The longest run of one sender and size.
+    run: usize,
+    /// The system had put some together.
+    together: bool,
+}
+
 impl Io {
-    pub(super) fn receive(&self, fd: i32, batch: &mut RecvBatch) -> io::Result<usize> {
-        with_landing(|Landing { payloads, v4, v6, .. }| {
+    /// How many datagrams came, and whether they are to be put together otherwise from now on.
+    pub(super) fn receive(&mut self, fd: i32, batch: &mut RecvBatch) -> io::Result<(usize, Option<Switch>)> {
+        let received = with_landing(|Landing { payloads, v4, v6, .. }| {
             match (self.local.is_ipv4(), self.has_more_to_say()) {
                 (true, false) => receive_into(fd, v4, payloads, batch, |addr| SocketAddr::V4((*addr).into())),
                 (false, false) => {
@@ -47,12 +59,13 @@ impl Io {
                     |addr: &nix::sys::socket::SockaddrIn6| SocketAddr::V6((*addr).into()),
                 ),
             }
-        })
+        })?;
+        Ok((received.datagrams, self.coalescing.came(received.run, received.together)))
     }
 
     /// Whether datagrams come with more than a sender and a payload.
     fn has_more_to_say(&self) -> bool {
-        self.coalesces || self.tells_local
+        self.coalescing.on || self.tells_local
     }
 }
 
@@ -70,7 +83,7 @@ fn receive_into<S: SockaddrLike + Copy>(
     payloads: &mut [u8],
     batch: &mut RecvBatch,
     to_addr: impl Fn(&S) -> SocketAddr,
-) -> io::Result<usize> {
+) -> io::Result<Received> {
     let count = batch.room().clamp(1, BATCH);
     let mut slots = payloads.chunks_exact_mut(SLOT);
     let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
@@ -84,20 +97,24 @@ fn receive_into<S: SockaddrLike + Copy>(
         look_at(&message, slot);
         n += 1;
     }
-    let mut received = 0;
+    let mut received = Received::default();
+    let (mut run, mut last) = (0, None);
     for (slot, Landed { len, from, to, segment_size }) in payloads.chunks_exact(SLOT).zip(&landed[..n]) {
         let Some(remote) = *from else { continue };
+        run = if last == Some((remote, *len)) { run + 1 } else { 1 };
+        (last, received.run) = (Some((remote, *len)), received.run.max(run));
         let (path, payload) = (Path { remote, local: *to }, &slot[..*len]);
         match *segment_size {
             Some(size) if size > 0 && size < payload.len() => {
                 for piece in payload.chunks(size) {
                     batch.push(path, piece, None);
-                    received += 1;
+                    received.datagrams += 1;
                 }
+                received.together = true;
             }
             _ => {
                 batch.push(path, payload, None);
-                received += 1;
+                received.datagrams += 1;
             }
         }
     }
