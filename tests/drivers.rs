@@ -1,16 +1,20 @@
-//! The exclusive driver over a transport that does what sockets do rarely.
+//! Drivers over transports and sockets that do what those of a system do rarely.
 
+use std::future::{Ready, ready};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use glowplug::core::{Instant, SendBuf};
+use glowplug::core::{Instant, Seed, SendBuf};
 use glowplug::http::{BodyLength, ServerConfig, ServerConnection, ServerEvent, StatusCode};
-use glowplug::runtime::Transport;
-use glowplug::runtime::drive::Exclusive;
+use glowplug::runtime::drive::{Datagrams, Exclusive};
+use glowplug::runtime::udp::{Builder, Config};
+use glowplug::runtime::{DatagramSocket, Endpoint, RecvBatch, Runtime, SendBatch, Spawn, Transport};
 use glowplug::smol::Smol;
+use glowplug::udp::Tracker;
 
 /// Takes nothing at first, and then whatever there is.
 struct Hesitant {
@@ -67,5 +71,95 @@ fn a_write_that_makes_room_lets_the_rest_follow() {
         }
         let written = driver.into_parts().transport.written;
         assert!(written > LEN, "{written} bytes");
+    });
+}
+
+/// A plug whose datagram sockets fail whenever they are read.
+#[derive(Clone, Default)]
+struct Broken(Smol);
+
+struct BrokenSocket(SocketAddr);
+
+impl DatagramSocket for BrokenSocket {
+    fn poll_recv(&mut self, _cx: &mut Context<'_>, _batch: &mut RecvBatch) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+    }
+
+    fn poll_send(&mut self, _cx: &mut Context<'_>, batch: &mut SendBatch) -> Poll<io::Result<usize>> {
+        let count = batch.len();
+        batch.sent(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.0)
+    }
+}
+
+impl Runtime for Broken {
+    type Stream = <Smol as Runtime>::Stream;
+    type Listener = <Smol as Runtime>::Listener;
+    type Datagram = BrokenSocket;
+    type Timer = <Smol as Runtime>::Timer;
+    type Connecting = <Smol as Runtime>::Connecting;
+    type Listening = <Smol as Runtime>::Listening;
+    type Binding = Ready<io::Result<BrokenSocket>>;
+    type Resolving = <Smol as Runtime>::Resolving;
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        self.0.wall_clock()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        self.0.fill_random(bytes);
+    }
+
+    fn timer(&self) -> Self::Timer {
+        self.0.timer()
+    }
+
+    fn connect(&self, to: &Endpoint) -> Self::Connecting {
+        self.0.connect(to)
+    }
+
+    fn listen(&self, at: &Endpoint) -> Self::Listening {
+        self.0.listen(at)
+    }
+
+    fn bind(&self, local: SocketAddr) -> Self::Binding {
+        ready(Ok(BrokenSocket(local)))
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> Self::Resolving {
+        self.0.resolve(host, port)
+    }
+}
+
+impl<F> Spawn<F> for Broken
+where
+    Smol: Spawn<F>,
+{
+    fn spawn(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
+#[test]
+fn a_datagram_socket_that_only_fails_is_given_up() {
+    smol::block_on(async {
+        let at = SocketAddr::from(([127, 0, 0, 1], 7));
+        // The driver that its caller polls.
+        let tracker = Tracker::new(Config::default(), &Seed::from_u64(1));
+        let mut driver = Datagrams::new(Broken::default(), BrokenSocket(at), tracker);
+        let error = driver.next_event().await.expect_err("no datagram ever comes");
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+        // And the task of a listener.
+        let listener = Builder::new(Broken::default()).bind(at).await.expect("bound");
+        let error = listener.accept().await.expect_err("nobody ever comes");
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
     });
 }

@@ -41,8 +41,9 @@ pub struct Dialer<R: Runtime> {
     resolver: Option<Arc<dyn Resolve>>,
     race: ConnectConfig,
     timeout: Option<Duration>,
+    /// Empty until it is first needed, unless it was set.
     #[cfg(feature = "tls")]
-    tls: Option<crate::tls::ClientConfig>,
+    tls: Arc<std::sync::OnceLock<crate::tls::ClientConfig>>,
 }
 
 /// What a dialer was doing when its time was up.
@@ -120,7 +121,7 @@ impl<R: Runtime> Dialer<R> {
             race: ConnectConfig::default(),
             timeout: Some(Duration::from_secs(10)),
             #[cfg(feature = "tls")]
-            tls: None,
+            tls: Arc::default(),
         }
     }
 
@@ -145,7 +146,7 @@ impl<R: Runtime> Dialer<R> {
     /// Sets how TLS is spoken. The default verifies servers by the operating system's roots.
     #[cfg(feature = "tls")]
     pub fn tls_config(mut self, config: crate::tls::ClientConfig) -> Self {
-        self.tls = Some(config);
+        self.tls = Arc::new(config.into());
         self
     }
 
@@ -218,15 +219,19 @@ impl<R: Runtime> Dialer<R> {
         phase: &mut DialPhase,
         connect: impl AsyncFnOnce(&mut DialPhase) -> Result<R::Stream, DialError>,
     ) -> Result<MaybeTls<R::Stream>, DialError> {
-        let config = match &self.tls {
-            Some(config) => config.clone(),
-            None => crate::tls::ClientConfig::platform()
-                .map_err(|error| DialError::Tls(io::Error::other(error)))?,
+        let config = match self.tls.get() {
+            Some(config) => config,
+            None => {
+                // Asked for once: the clones of a dialer share the roots, and the sessions that may be resumed.
+                let platform = crate::tls::ClientConfig::platform();
+                let platform = platform.map_err(|error| DialError::Tls(io::Error::other(error)))?;
+                self.tls.get_or_init(|| platform)
+            }
         };
         let stream = connect(phase).await?;
         *phase = DialPhase::Tls;
         let mut stream =
-            crate::tls::Tls::client(stream, &config, without_brackets(host)).map_err(DialError::Tls)?;
+            crate::tls::Tls::client(stream, config, without_brackets(host)).map_err(DialError::Tls)?;
         stream.handshake().await.map_err(DialError::Tls)?;
         Ok(MaybeTls::Tls(Box::new(stream)))
     }

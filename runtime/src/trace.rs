@@ -73,7 +73,12 @@ impl Span {
         span!(INFO, "connection",)
     }
 
-    /// One request on such a connection, from its first poll to its answer.
+    /// A connection of ours that one caller has for itself, while it is polled.
+    pub(crate) fn exclusive() -> Self {
+        span!(DEBUG, "connection",)
+    }
+
+    /// One request on a connection that many share, from its first poll to its answer.
     pub(crate) fn request() -> Self {
         span!(DEBUG, "request",)
     }

@@ -10,6 +10,7 @@ use glowplug_core::{ReadInterest, StreamProtocol, WriteInterest};
 
 use super::deadline::Deadline;
 use super::{DriverError, Pump};
+use crate::trace::Span;
 use crate::{Runtime, Transport};
 
 /// How many reads one poll makes before it lets other tasks run.
@@ -25,6 +26,7 @@ pub struct Exclusive<P, T, R: Runtime> {
     deadline: Deadline<R::Timer>,
     runtime: R,
     over: bool,
+    span: Span,
 }
 
 /// What is left when a connection is taken out of its driver.
@@ -49,7 +51,14 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
     /// Puts `machine` on `transport`, where another protocol already read `input`.
     pub fn with_input(runtime: R, transport: T, machine: P, input: BytesMut) -> Self {
         let deadline = Deadline::new(runtime.timer());
-        Self { machine, pump: Pump::new(transport, input), deadline, runtime, over: false }
+        Self {
+            machine,
+            pump: Pump::new(transport, input),
+            deadline,
+            runtime,
+            over: false,
+            span: Span::exclusive(),
+        }
     }
 
     /// The machine.
@@ -99,6 +108,8 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         if self.over {
             return Poll::Ready(Ok(None));
         }
+        let span = self.span.clone();
+        let _entered = span.enter();
         for _ in 0..READS_PER_POLL {
             let now = self.runtime.now();
             if self.deadline.is_due(now) {
