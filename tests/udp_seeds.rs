@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use glowplug::core::Instant;
 use glowplug::runtime::Runtime;
-use glowplug::runtime::time::within;
+use glowplug::runtime::time::{sleep, within};
 use glowplug::runtime::udp::reliable::{self, ChannelConfig, Order};
 use glowplug::runtime::udp::{self, Builder, Closed, Config, Conversation, Listener, Reason, conversation};
 use glowplug::sim::{Link, Sim, Simulation, seeds};
@@ -346,6 +346,32 @@ fn a_reliable_conversation_that_is_dropped_delivers_all_the_same() {
         });
         tidy(&mut simulation, seed);
     }
+}
+
+/// Who reads late, when everything has come and nothing is on its way any more, hears of the end right after the last message.
+#[test]
+fn the_end_follows_the_last_message_however_late_it_is_read() {
+    let mut simulation = Simulation::new(1);
+    let (host, client) = (simulation.host("server", [10, 0, 0, 1]), simulation.host("client", [10, 0, 1, 0]));
+    simulation.run(async {
+        let channel = ChannelConfig::default();
+        let listener = Builder::new(host.clone()).reliable(channel).bind(server_addr()).await;
+        let listener = listener.expect("the port is free");
+        let client = Builder::new(client).reliable(channel).connect(server_addr()).await.expect("a socket");
+        for word in ["one", "two", "three"] {
+            client.send(word).await.expect("sent");
+        }
+        drop(client);
+        let taken = listener.accept().await.expect("a peer");
+        sleep(&host, Duration::from_secs(20)).await;
+        for word in ["one", "two", "three"] {
+            assert_eq!(taken.recv().await.expect("a message"), word);
+        }
+        let end = within(&host, Some(Duration::from_millis(1)), taken.recv()).await.expect("at once");
+        assert!(matches!(end, Err(Closed::Finished)), "{end:?}");
+        taken.finish().await.expect("both have finished");
+    });
+    tidy(&mut simulation, 1);
 }
 
 /// A server whose task for one peer never reads holds up that peer alone, and holds no more of it than it may.

@@ -34,10 +34,10 @@ pub enum Refused {
     NotProven(Bytes),
 }
 
-/// What a machine read, and whether the peer should hear of it.
+/// What a machine read, and whether that gives the task something to do: the peer should hear of it, or the reader of what comes after it.
 pub struct Read {
     pub payload: BytesMut,
-    pub has_output: bool,
+    pub wants_a_turn: bool,
 }
 
 /// What the driver asks of a machine beyond its protocol.
@@ -101,7 +101,7 @@ impl Sealed for Tracker {
     }
 
     fn take(&mut self, id: ConversationId) -> Option<Read> {
-        self.receive(id).map(|payload| Read { payload, has_output: false })
+        self.receive(id).map(|payload| Read { payload, wants_a_turn: false })
     }
 
     fn release(&mut self, now: Instant, id: ConversationId) {
@@ -171,7 +171,7 @@ impl Sealed for Conversations {
     }
 
     fn take(&mut self, id: ConversationId) -> Option<Read> {
-        self.receive(id).map(|payload| Read { payload, has_output: self.wants_to_send(id) })
+        self.receive(id).map(|payload| Read { payload, wants_a_turn: self.wants_a_turn(id) })
     }
 
     fn release(&mut self, now: Instant, id: ConversationId) {

@@ -216,7 +216,7 @@ impl<M: Machine> Shared<M> {
             _ => return Err(Closed::Ended(Reason::Local)),
         }
         if let Some(read) = state_ref.machine.take(id) {
-            let task = if read.has_output { state_ref.stir() } else { None };
+            let task = if read.wants_a_turn { state_ref.stir() } else { None };
             drop(state);
             if let Some(task) = task {
                 task.wake();

@@ -212,9 +212,10 @@ impl Conversations {
         }
     }
 
-    /// Whether there may be something to send in this conversation.
-    pub fn wants_to_send(&self, conversation: ConversationId) -> bool {
-        self.get(conversation).is_some_and(|slot| slot.in_sending)
+    /// Whether there may be something to send or to tell in this conversation, as after [`receive`](Self::receive) has taken its last
+    /// message: the peer's end is told once everything before it was read.
+    pub fn wants_a_turn(&self, conversation: ConversationId) -> bool {
+        self.get(conversation).is_some_and(|slot| slot.in_sending || slot.in_ready)
     }
 
     /// Gives a conversation back: nothing more is told of it. What is queued is still delivered, what is unread and what comes is thrown
