@@ -49,7 +49,7 @@ pub use glowplug_riak::datatype::{
 #[cfg(feature = "riak-memory")]
 pub use glowplug_riak::memory;
 pub use glowplug_riak::{
-    Bucket, Config, Content, Context, Continuation, Fetched, Host, Location, Object, Quorum, RiakUrl,
+    Blob, Bucket, Config, Content, Context, Continuation, Fetched, Host, Location, Object, Quorum, RiakUrl,
     ServerError, ServerErrorKind, Stored, VClock, fold, request, resolve, wire,
 };
 pub use pages::IndexPages;

@@ -8,6 +8,7 @@ use std::hint::black_box;
 
 use bench_harness::{Counting, Entry, Work, repeat};
 use bytes::{Bytes, BytesMut};
+use glowplug_riak::Blob;
 use glowplug_riak::wire::kv::{RpbContent, RpbGetResp, RpbLink};
 use glowplug_riak::wire::riak::RpbPair;
 use glowplug_riak::wire::{DecodeLimits, Message as _};
@@ -19,7 +20,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// One content of 1,000 bytes with the metadata of a busy application.
 fn reply() -> RpbGetResp {
-    let text = |text: String| Some(Bytes::from(text));
+    let text = |text: String| Some(Blob::from(text));
     let pair = |kind: &str, index: u32| RpbPair {
         key: format!("{kind}-field-{index}").into(),
         value: text(format!("value-of-{index}")),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use glowplug_core::{Instant, RequestProtocol as _, Token};
 use glowplug_riak::wire::riak::{RpbPingReq, RpbPingResp};
 use glowplug_riak::{ClientConnection, Config, ServerConfig, ServerConnection, ServerError, ServerEvent};
@@ -50,7 +49,7 @@ pub fn server() -> StreamSubject<ServerConnection> {
         if let ServerEvent::Request(_) = event
             && server.reply(now, Ok(RpbPingResp {}.into())).is_err()
         {
-            let refusal = ServerError { code: 0, message: Bytes::from_static(b"only pings here") };
+            let refusal = ServerError { code: 0, message: "only pings here".into() };
             // Nothing waits for a reply when the connection is over.
             let _ = server.reply(now, Err(refusal));
         }

@@ -3,10 +3,9 @@
 use core::fmt;
 use core::time::Duration;
 
-use bytes::Bytes;
 use glowplug_core::limits::Range;
 
-use crate::wire::DecodeLimits;
+use crate::wire::{Blob, DecodeLimits};
 
 /// Bytes of a frame: code and body. Riak's own advice is to stay below 1 MB an object; folds and listings that are not
 /// streamed can be long.
@@ -38,14 +37,14 @@ macro_rules! clamped {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user.
-    pub user: Bytes,
+    pub user: Blob,
     /// The password; anything for users who are trusted or have a certificate.
-    pub password: Bytes,
+    pub password: Blob,
 }
 
 impl Credentials {
     /// User and password.
-    pub fn new(user: impl Into<Bytes>, password: impl Into<Bytes>) -> Self {
+    pub fn new(user: impl Into<Blob>, password: impl Into<Blob>) -> Self {
         Self { user: user.into(), password: password.into() }
     }
 }

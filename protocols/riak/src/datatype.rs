@@ -18,15 +18,13 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-
 use crate::object::{Context, Location};
 use crate::request::UpdateData;
-use crate::wire::List;
 use crate::wire::dt::{
     CounterOp, DataType, DtFetchResp, DtOp, DtUpdateResp, DtValue, FlagOp, GSetOp, HllOp, MapEntry, MapField,
     MapFieldType, MapOp, MapUpdate, SetOp,
 };
+use crate::wire::{Blob, List};
 
 /// The value of a data type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +33,9 @@ pub enum Data {
     /// A counter's value.
     Counter(i64),
     /// A set's elements, in the node's order.
-    Set(Vec<Bytes>),
+    Set(Vec<Blob>),
     /// A grow-only set's elements, in the node's order.
-    GSet(Vec<Bytes>),
+    GSet(Vec<Blob>),
     /// A map.
     Map(Map),
     /// How many different values a HyperLogLog has seen, about.
@@ -48,7 +46,7 @@ pub enum Data {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Map {
     /// Name and value of each field, in the node's order. Two fields of one name differ in type.
-    pub fields: Vec<(Bytes, Field)>,
+    pub fields: Vec<(Blob, Field)>,
 }
 
 /// The value of a field in a map.
@@ -58,9 +56,9 @@ pub enum Field {
     /// A counter's value.
     Counter(i64),
     /// A set's elements.
-    Set(Vec<Bytes>),
+    Set(Vec<Blob>),
     /// A register's value.
-    Register(Bytes),
+    Register(Blob),
     /// A flag.
     Flag(bool),
     /// A map.
@@ -88,11 +86,11 @@ impl Map {
     }
     getter! {
         /// The set of this name.
-        set -> &[Bytes], Set(value) => value
+        set -> &[Blob], Set(value) => value
     }
     getter! {
         /// The register of this name.
-        register -> &Bytes, Register(value) => value
+        register -> &Blob, Register(value) => value
     }
     getter! {
         /// The flag of this name.
@@ -110,7 +108,7 @@ impl Map {
 
 impl Field {
     /// A field of a type that this crate does not know is left out.
-    fn from_entry(entry: MapEntry) -> Option<(Bytes, Self)> {
+    fn from_entry(entry: MapEntry) -> Option<(Blob, Self)> {
         let value = match entry.field.r#type {
             MapFieldType::Counter => Self::Counter(entry.counter_value.unwrap_or(0)),
             MapFieldType::Set => Self::Set(entry.set_value.into_vec()),
@@ -172,7 +170,7 @@ impl From<DtFetchResp> for FetchedData {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpdatedData {
     /// The key, if the node made it.
-    pub key: Option<Bytes>,
+    pub key: Option<Blob>,
     /// The new context.
     pub context: Option<Context>,
     /// The new value. The reply does not say what type it is: an empty set, grow-only set or map cannot be told from no value
@@ -235,9 +233,9 @@ pub struct CounterChange(pub i64);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetChange {
     /// Elements to add.
-    pub adds: Vec<Bytes>,
+    pub adds: Vec<Blob>,
     /// Elements to remove.
-    pub removes: Vec<Bytes>,
+    pub removes: Vec<Blob>,
 }
 
 impl SetChange {
@@ -248,13 +246,13 @@ impl SetChange {
 
     /// Adds an element.
     #[allow(clippy::should_implement_trait, reason = "it adds to a set, and reads as it is said")]
-    pub fn add(mut self, element: impl Into<Bytes>) -> Self {
+    pub fn add(mut self, element: impl Into<Blob>) -> Self {
         self.adds.push(element.into());
         self
     }
 
     /// Removes an element.
-    pub fn remove(mut self, element: impl Into<Bytes>) -> Self {
+    pub fn remove(mut self, element: impl Into<Blob>) -> Self {
         self.removes.push(element.into());
         self
     }
@@ -271,7 +269,7 @@ macro_rules! adding {
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct $name {
             /// What to add.
-            pub adds: Vec<Bytes>,
+            pub adds: Vec<Blob>,
         }
 
         impl $name {
@@ -282,7 +280,7 @@ macro_rules! adding {
 
             /// Adds an element.
             #[allow(clippy::should_implement_trait, reason = "it adds to a set, and reads as it is said")]
-            pub fn add(mut self, element: impl Into<Bytes>) -> Self {
+            pub fn add(mut self, element: impl Into<Blob>) -> Self {
                 self.adds.push(element.into());
                 self
             }
@@ -300,7 +298,7 @@ adding! {
 /// Changes a map: each field at most once, a later change of the same field counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapChange {
-    changes: BTreeMap<(Bytes, Kind), FieldChange>,
+    changes: BTreeMap<(Blob, Kind), FieldChange>,
 }
 
 /// The types a field can have, in an order of our own.
@@ -318,7 +316,7 @@ enum Kind {
 enum FieldChange {
     Counter(i64),
     Set(SetChange),
-    Register(Bytes),
+    Register(Blob),
     Flag(bool),
     Map(MapChange),
     Remove,
@@ -330,58 +328,58 @@ impl MapChange {
         Self::default()
     }
 
-    fn with(mut self, name: impl Into<Bytes>, kind: Kind, change: FieldChange) -> Self {
+    fn with(mut self, name: impl Into<Blob>, kind: Kind, change: FieldChange) -> Self {
         self.changes.insert((name.into(), kind), change);
         self
     }
 
     /// Adds to the counter of this name.
-    pub fn counter(self, name: impl Into<Bytes>, amount: i64) -> Self {
+    pub fn counter(self, name: impl Into<Blob>, amount: i64) -> Self {
         self.with(name, Kind::Counter, FieldChange::Counter(amount))
     }
 
     /// Changes the set of this name.
-    pub fn set(self, name: impl Into<Bytes>, change: SetChange) -> Self {
+    pub fn set(self, name: impl Into<Blob>, change: SetChange) -> Self {
         self.with(name, Kind::Set, FieldChange::Set(change))
     }
 
     /// Sets the register of this name.
-    pub fn register(self, name: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
+    pub fn register(self, name: impl Into<Blob>, value: impl Into<Blob>) -> Self {
         self.with(name, Kind::Register, FieldChange::Register(value.into()))
     }
 
     /// Turns the flag of this name on or off.
-    pub fn flag(self, name: impl Into<Bytes>, on: bool) -> Self {
+    pub fn flag(self, name: impl Into<Blob>, on: bool) -> Self {
         self.with(name, Kind::Flag, FieldChange::Flag(on))
     }
 
     /// Changes the map of this name.
-    pub fn map(self, name: impl Into<Bytes>, change: Self) -> Self {
+    pub fn map(self, name: impl Into<Blob>, change: Self) -> Self {
         self.with(name, Kind::Map, FieldChange::Map(change))
     }
 
     /// Removes the counter of this name.
-    pub fn remove_counter(self, name: impl Into<Bytes>) -> Self {
+    pub fn remove_counter(self, name: impl Into<Blob>) -> Self {
         self.with(name, Kind::Counter, FieldChange::Remove)
     }
 
     /// Removes the set of this name.
-    pub fn remove_set(self, name: impl Into<Bytes>) -> Self {
+    pub fn remove_set(self, name: impl Into<Blob>) -> Self {
         self.with(name, Kind::Set, FieldChange::Remove)
     }
 
     /// Removes the register of this name.
-    pub fn remove_register(self, name: impl Into<Bytes>) -> Self {
+    pub fn remove_register(self, name: impl Into<Blob>) -> Self {
         self.with(name, Kind::Register, FieldChange::Remove)
     }
 
     /// Removes the flag of this name.
-    pub fn remove_flag(self, name: impl Into<Bytes>) -> Self {
+    pub fn remove_flag(self, name: impl Into<Blob>) -> Self {
         self.with(name, Kind::Flag, FieldChange::Remove)
     }
 
     /// Removes the map of this name.
-    pub fn remove_map(self, name: impl Into<Bytes>) -> Self {
+    pub fn remove_map(self, name: impl Into<Blob>) -> Self {
         self.with(name, Kind::Map, FieldChange::Remove)
     }
 

@@ -3,11 +3,10 @@
 use core::fmt;
 
 use alloc::string::String;
-use bytes::Bytes;
 use glowplug_core::LimitExceeded;
 
-use crate::wire::Code;
 use crate::wire::riak::RpbErrorResp;
+use crate::wire::{Blob, Code};
 
 /// Bytes that are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +99,7 @@ pub struct ServerError {
     /// The code; 0 in practice.
     pub code: u32,
     /// The text, usually a printed Erlang term. It may span many lines.
-    pub message: Bytes,
+    pub message: Blob,
 }
 
 /// What a [`ServerError`] means.
@@ -146,7 +145,7 @@ pub enum ServerErrorKind {
 
 impl ServerError {
     /// An error as a node would word it.
-    pub fn new(message: impl Into<Bytes>) -> Self {
+    pub fn new(message: impl Into<Blob>) -> Self {
         Self { code: 0, message: message.into() }
     }
 

@@ -13,8 +13,6 @@
 //! let request = last_hour.find_large(100_000).into_request();
 //! ```
 
-use bytes::Bytes;
-
 use crate::object::Bucket;
 use crate::request::{Ask, AskOnce};
 use crate::wire::aae::{
@@ -25,13 +23,13 @@ use crate::wire::aae::{
     RpbAaeFoldObjectStatsReq, RpbAaeFoldReapTombsReq, RpbAaeFoldRepairKeysReq, RpbAaeFoldReplKeysReq,
     RpbAaeFoldTreeResp, RpbTreeSize,
 };
-use crate::wire::{List, Reply, Request};
+use crate::wire::{Blob, List, Reply, Request};
 
 /// Part of a bucket: all of it, unless keys, times or segments are given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Range {
     bucket: Bucket,
-    keys: Option<(Bytes, Bytes)>,
+    keys: Option<(Blob, Blob)>,
     modified: Option<(u32, u32)>,
     segments: Option<(RpbTreeSize, List<u32>)>,
 }
@@ -43,7 +41,7 @@ impl Range {
     }
 
     /// Only the keys from `first` to `last`, both included.
-    pub fn keys(mut self, first: impl Into<Bytes>, last: impl Into<Bytes>) -> Self {
+    pub fn keys(mut self, first: impl Into<Blob>, last: impl Into<Blob>) -> Self {
         self.keys = Some((first.into(), last.into()));
         self
     }
@@ -107,7 +105,7 @@ impl Range {
     }
 
     /// Puts the keys on a replication queue.
-    pub fn replicate(&self, queue: impl Into<Bytes>) -> RpbAaeFoldReplKeysReq {
+    pub fn replicate(&self, queue: impl Into<Blob>) -> RpbAaeFoldReplKeysReq {
         over_range!(self => RpbAaeFoldReplKeysReq { queuename: queue.into() } without)
     }
 

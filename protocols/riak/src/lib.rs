@@ -1,6 +1,6 @@
 //! Riak's protocol buffers interface, without the I/O.
 //!
-//! - [`wire`] has every message of the protocol, both ways, and the frames they travel in.
+//! - [`wire`] has every message of the protocol, both ways, and the frames they travel in; [`Blob`] is what holds their bytes.
 //! - [`ClientConnection`] and [`ServerConnection`] are the two ends of a connection, as pure state machines.
 //! - [`request`] has requests as values: [`Get`](request::Get), [`Put`](request::Put), [`Index`](request::Index) ... with
 //!   all their options, and what the answers mean; [`fold`] has the folds of anti-entropy.
@@ -49,3 +49,4 @@ pub use object::{
 pub use quorum::Quorum;
 pub use server::{ReplyError, ServerConnection};
 pub use url::{DEFAULT_PORT, Host, RiakUrl, UrlError};
+pub use wire::Blob;

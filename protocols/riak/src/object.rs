@@ -3,10 +3,9 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use bytes::Bytes;
-
 use crate::request::Put;
 use crate::resolve::Resolver;
+use crate::wire::Blob;
 use crate::wire::kv::{RpbContent, RpbGetResp, RpbLink, RpbPutResp};
 use crate::wire::riak::RpbPair;
 
@@ -14,24 +13,24 @@ use crate::wire::riak::RpbPair;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket {
     /// The bucket type; `None` means `default`, whose buckets are other ones than those of any named type.
-    pub bucket_type: Option<Bytes>,
+    pub bucket_type: Option<Blob>,
     /// The name.
-    pub name: Bytes,
+    pub name: Blob,
 }
 
 impl Bucket {
     /// A bucket of the type `default`.
-    pub fn new(name: impl Into<Bytes>) -> Self {
+    pub fn new(name: impl Into<Blob>) -> Self {
         Self { bucket_type: None, name: name.into() }
     }
 
     /// A bucket of a named type.
-    pub fn typed(bucket_type: impl Into<Bytes>, name: impl Into<Bytes>) -> Self {
+    pub fn typed(bucket_type: impl Into<Blob>, name: impl Into<Blob>) -> Self {
         Self { bucket_type: Some(bucket_type.into()), name: name.into() }
     }
 
     /// A key in this bucket.
-    pub fn key(&self, key: impl Into<Bytes>) -> Location {
+    pub fn key(&self, key: impl Into<Blob>) -> Location {
         Location { bucket: self.clone(), key: key.into() }
     }
 }
@@ -48,12 +47,12 @@ pub struct Location {
     /// The bucket.
     pub bucket: Bucket,
     /// The key.
-    pub key: Bytes,
+    pub key: Blob,
 }
 
 impl Location {
     /// A key in a bucket of the type `default`.
-    pub fn new(bucket: impl Into<Bytes>, key: impl Into<Bytes>) -> Self {
+    pub fn new(bucket: impl Into<Blob>, key: impl Into<Blob>) -> Self {
         Self { bucket: Bucket::new(bucket), key: key.into() }
     }
 }
@@ -63,10 +62,10 @@ macro_rules! opaque {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash)]
-        pub struct $name(pub Bytes);
+        pub struct $name(pub Blob);
 
-        impl From<Bytes> for $name {
-            fn from(bytes: Bytes) -> Self {
+        impl From<Blob> for $name {
+            fn from(bytes: Blob) -> Self {
                 Self(bytes)
             }
         }
@@ -101,41 +100,41 @@ pub struct LastModified {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Link {
     /// The bucket it points to.
-    pub bucket: Bytes,
+    pub bucket: Blob,
     /// The key it points to.
-    pub key: Bytes,
+    pub key: Blob,
     /// What it means.
-    pub tag: Bytes,
+    pub tag: Blob,
 }
 
 /// An entry in a secondary index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IndexEntry {
     /// The index: a name that ends in `_int` or `_bin`.
-    pub index: Bytes,
+    pub index: Blob,
     /// The value; for an `_int` index in decimal.
-    pub value: Bytes,
+    pub value: Blob,
 }
 
 /// One value of an object, with its metadata. An object in conflict has several: they are its siblings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// The value; empty for a tombstone, and when only the head was asked for.
-    pub value: Bytes,
+    pub value: Blob,
     /// The media type.
-    pub content_type: Option<Bytes>,
+    pub content_type: Option<Blob>,
     /// The character set.
-    pub charset: Option<Bytes>,
+    pub charset: Option<Blob>,
     /// The encoding, as `gzip`.
-    pub content_encoding: Option<Bytes>,
+    pub content_encoding: Option<Blob>,
     /// The node's name for this version. Ignored in a write.
-    pub vtag: Option<Bytes>,
+    pub vtag: Option<Blob>,
     /// When it was written. Ignored in a write.
     pub last_modified: Option<LastModified>,
     /// Links to other objects.
     pub links: Vec<Link>,
     /// The user's metadata; a name without a value is allowed.
-    pub user_meta: Vec<(Bytes, Option<Bytes>)>,
+    pub user_meta: Vec<(Blob, Option<Blob>)>,
     /// Entries in secondary indexes.
     pub indexes: Vec<IndexEntry>,
     /// True for a tombstone: this sibling is a delete.
@@ -144,42 +143,42 @@ pub struct Content {
 
 impl Content {
     /// A value without metadata. Nodes take it for `application/octet-stream`.
-    pub fn new(value: impl Into<Bytes>) -> Self {
+    pub fn new(value: impl Into<Blob>) -> Self {
         Self { value: value.into(), ..Self::default() }
     }
 
     /// Sets the media type.
-    pub fn content_type(mut self, content_type: impl Into<Bytes>) -> Self {
+    pub fn content_type(mut self, content_type: impl Into<Blob>) -> Self {
         self.content_type = Some(content_type.into());
         self
     }
 
     /// Sets the character set.
-    pub fn charset(mut self, charset: impl Into<Bytes>) -> Self {
+    pub fn charset(mut self, charset: impl Into<Blob>) -> Self {
         self.charset = Some(charset.into());
         self
     }
 
     /// Sets the encoding.
-    pub fn content_encoding(mut self, encoding: impl Into<Bytes>) -> Self {
+    pub fn content_encoding(mut self, encoding: impl Into<Blob>) -> Self {
         self.content_encoding = Some(encoding.into());
         self
     }
 
     /// Adds an entry to the user's metadata.
-    pub fn meta(mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
+    pub fn meta(mut self, name: impl Into<Blob>, value: impl Into<Blob>) -> Self {
         self.user_meta.push((name.into(), Some(value.into())));
         self
     }
 
     /// Adds a link.
-    pub fn link(mut self, bucket: impl Into<Bytes>, key: impl Into<Bytes>, tag: impl Into<Bytes>) -> Self {
+    pub fn link(mut self, bucket: impl Into<Blob>, key: impl Into<Blob>, tag: impl Into<Blob>) -> Self {
         self.links.push(Link { bucket: bucket.into(), key: key.into(), tag: tag.into() });
         self
     }
 
     /// Adds an entry to a secondary index of bytes; `_bin` is put behind the name unless it is there.
-    pub fn index_bin(mut self, name: &str, value: impl Into<Bytes>) -> Self {
+    pub fn index_bin(mut self, name: &str, value: impl Into<Blob>) -> Self {
         self.indexes.push(IndexEntry { index: suffixed(name, "_bin"), value: value.into() });
         self
     }
@@ -191,13 +190,13 @@ impl Content {
     }
 
     /// The first value of a metadata entry.
-    pub fn get_meta(&self, name: &[u8]) -> Option<&Bytes> {
+    pub fn get_meta(&self, name: &[u8]) -> Option<&Blob> {
         self.user_meta.iter().find(|(key, _)| key == name).and_then(|(_, value)| value.as_ref())
     }
 }
 
 /// An index's name with the suffix that says what it holds.
-pub(crate) fn suffixed(name: &str, suffix: &str) -> Bytes {
+pub(crate) fn suffixed(name: &str, suffix: &str) -> Blob {
     if name.ends_with(suffix) {
         name.as_bytes().to_vec().into()
     } else {
@@ -206,7 +205,7 @@ pub(crate) fn suffixed(name: &str, suffix: &str) -> Bytes {
 }
 
 /// A number as indexes of numbers want it.
-pub(crate) fn decimal(value: i64) -> Bytes {
+pub(crate) fn decimal(value: i64) -> Blob {
     alloc::format!("{value}").into()
 }
 
@@ -376,7 +375,7 @@ impl From<RpbGetResp> for Fetched {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The key, if the node made it.
-    pub key: Option<Bytes>,
+    pub key: Option<Blob>,
     /// The object as it is stored now, if `return_body` or `return_head` asked for it.
     pub object: Option<Object>,
 }
@@ -389,7 +388,7 @@ impl From<RpbPutResp> for Stored {
     }
 }
 
-impl<B: Into<Bucket>, K: Into<Bytes>> From<(B, K)> for Location {
+impl<B: Into<Bucket>, K: Into<Blob>> From<(B, K)> for Location {
     fn from((bucket, key): (B, K)) -> Self {
         Self { bucket: bucket.into(), key: key.into() }
     }
@@ -421,7 +420,7 @@ mod tests {
             (&content.indexes[1].index[..], &content.indexes[1].value[..]),
             (&b"age_int"[..], &b"-7"[..])
         );
-        assert_eq!(content.get_meta(b"colour"), Some(&Bytes::from("blue")));
+        assert_eq!(content.get_meta(b"colour"), Some(&Blob::from("blue")));
         let wire = RpbContent::from(content.clone());
         let mut buf = bytes::BytesMut::new();
         wire.encode(&mut buf);
@@ -451,7 +450,7 @@ mod tests {
             seen.push((left.value.clone(), right.value));
             left
         }));
-        assert_eq!(seen, [("a".into(), "b".into()), ("a".into(), Bytes::from("c"))]);
+        assert_eq!(seen, [("a".into(), "b".into()), ("a".into(), Blob::from("c"))]);
     }
 
     #[test]

@@ -16,8 +16,6 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
-
 use crate::datatype::{Change, FetchedData, UpdatedData};
 use crate::object::{
     Bucket, Content, Context, Continuation, Fetched, Location, Object, Stored, VClock, decimal,
@@ -28,7 +26,7 @@ use crate::wire::dt::{DtFetchReq, DtUpdateReq};
 use crate::wire::kv::*;
 #[allow(clippy::wildcard_imports, reason = "the table names nearly all of them")]
 use crate::wire::riak::*;
-use crate::wire::{Reply, Request};
+use crate::wire::{Blob, Reply, Request};
 
 /// Something to ask a node, and how to read what it answers.
 pub trait Ask {
@@ -75,7 +73,7 @@ macro_rules! option_setter {
     ($field:ident: flag) => { option_setter!(@ $field, value: bool => value); };
     ($field:ident: count) => { option_setter!(@ $field, value: u32 => value); };
     ($field:ident: time) => { option_setter!(@ $field, value: Duration => millis(value)); };
-    ($field:ident: bytes) => { option_setter!(@ $field, value: impl Into<Bytes> => value.into()); };
+    ($field:ident: bytes) => { option_setter!(@ $field, value: impl Into<Blob> => value.into()); };
     ($field:ident: vclock) => { option_setter!(@ $field, value: VClock => value.0); };
     ($field:ident: context) => { option_setter!(@ $field, value: Context => value.0); };
     ($field:ident: continuation) => { option_setter!(@ $field, value: Continuation => value.0); };
@@ -187,11 +185,11 @@ requests! {
 
     /// Lists the buckets of a type, as a stream. It walks over every key of the cluster: not for production.
     stream ListBuckets sends RpbListBucketsReq, options { timeout: time },
-    RpbListBucketsResp(reply) => Vec<Bytes> { reply.buckets.into_vec() }
+    RpbListBucketsResp(reply) => Vec<Blob> { reply.buckets.into_vec() }
 
     /// Lists the keys of a bucket, as a stream. It walks over every key of the cluster: not for production.
     stream ListKeys sends RpbListKeysReq, options { timeout: time },
-    RpbListKeysResp(reply) => Vec<Bytes> { reply.keys.into_vec() }
+    RpbListKeysResp(reply) => Vec<Blob> { reply.keys.into_vec() }
 
     /// Reads the properties of a bucket.
     once GetBucket sends RpbGetBucketReq, options {},
@@ -325,7 +323,7 @@ impl Delete {
 
 impl ListBuckets {
     /// Lists the buckets of a type; `None` means `default`.
-    pub fn new(bucket_type: Option<Bytes>) -> Self {
+    pub fn new(bucket_type: Option<Blob>) -> Self {
         Self(RpbListBucketsReq { r#type: bucket_type, stream: Some(true), timeout: None })
     }
 }
@@ -364,42 +362,42 @@ impl ResetBucket {
 
 impl GetBucketType {
     /// Reads the properties of the type.
-    pub fn new(bucket_type: impl Into<Bytes>) -> Self {
+    pub fn new(bucket_type: impl Into<Blob>) -> Self {
         Self(RpbGetBucketTypeReq { r#type: bucket_type.into() })
     }
 }
 
 impl SetBucketType {
     /// Changes those properties of the type that are present in `props`.
-    pub fn new(bucket_type: impl Into<Bytes>, props: RpbBucketProps) -> Self {
+    pub fn new(bucket_type: impl Into<Blob>, props: RpbBucketProps) -> Self {
         Self(RpbSetBucketTypeReq { r#type: bucket_type.into(), props })
     }
 }
 
 impl MapReduce {
     /// Runs a job written in JSON.
-    pub fn json(job: impl Into<Bytes>) -> Self {
-        Self(RpbMapRedReq { request: job.into(), content_type: Bytes::from_static(b"application/json") })
+    pub fn json(job: impl Into<Blob>) -> Self {
+        Self(RpbMapRedReq { request: job.into(), content_type: Blob::from_static(b"application/json") })
     }
 
     /// Runs a job written as an Erlang term.
-    pub fn erlang(job: impl Into<Bytes>) -> Self {
+    pub fn erlang(job: impl Into<Blob>) -> Self {
         Self(RpbMapRedReq {
             request: job.into(),
-            content_type: Bytes::from_static(b"application/x-erlang-binary"),
+            content_type: Blob::from_static(b"application/x-erlang-binary"),
         })
     }
 }
 
 impl Index {
-    fn query(bucket: impl Into<Bucket>, index: impl Into<Bytes>, qtype: IndexQueryType) -> Self {
+    fn query(bucket: impl Into<Bucket>, index: impl Into<Blob>, qtype: IndexQueryType) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
         let index = index.into();
         Self(RpbIndexReq { bucket: name, index, qtype, r#type: bucket_type, ..RpbIndexReq::default() })
     }
 
     /// The keys whose entry in `index` is `value`.
-    pub fn equal(bucket: impl Into<Bucket>, index: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
+    pub fn equal(bucket: impl Into<Bucket>, index: impl Into<Blob>, value: impl Into<Blob>) -> Self {
         let mut query = Self::query(bucket, index, IndexQueryType::Eq);
         query.0.key = Some(value.into());
         query
@@ -408,9 +406,9 @@ impl Index {
     /// The keys whose entry in `index` lies between `first` and `last`, both included.
     pub fn range(
         bucket: impl Into<Bucket>,
-        index: impl Into<Bytes>,
-        first: impl Into<Bytes>,
-        last: impl Into<Bytes>,
+        index: impl Into<Blob>,
+        first: impl Into<Blob>,
+        last: impl Into<Blob>,
     ) -> Self {
         let mut query = Self::query(bucket, index, IndexQueryType::Range);
         query.0.range_min = Some(first.into());
@@ -419,19 +417,19 @@ impl Index {
     }
 
     /// As [`equal`](Self::equal), in an index of numbers.
-    pub fn equal_int(bucket: impl Into<Bucket>, index: impl Into<Bytes>, value: i64) -> Self {
+    pub fn equal_int(bucket: impl Into<Bucket>, index: impl Into<Blob>, value: i64) -> Self {
         Self::equal(bucket, index, decimal(value))
     }
 
     /// As [`range`](Self::range), in an index of numbers.
-    pub fn range_int(bucket: impl Into<Bucket>, index: impl Into<Bytes>, first: i64, last: i64) -> Self {
+    pub fn range_int(bucket: impl Into<Bucket>, index: impl Into<Blob>, first: i64, last: i64) -> Self {
         Self::range(bucket, index, decimal(first), decimal(last))
     }
 }
 
 impl Scan {
     /// Reads the objects of `bucket` from the key `start` on.
-    pub fn new(bucket: impl Into<Bucket>, start: impl Into<Bytes>) -> Self {
+    pub fn new(bucket: impl Into<Bucket>, start: impl Into<Blob>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
         let start_key = start.into();
         Self(RpbCSBucketReq { bucket: name, start_key, r#type: bucket_type, ..RpbCSBucketReq::default() })
@@ -456,7 +454,7 @@ impl Coverage {
 
 impl AddToLegacyCounter {
     /// Adds `amount` to the counter at `key` of a bucket of the type `default`.
-    pub fn new(bucket: impl Into<Bytes>, key: impl Into<Bytes>, amount: i64) -> Self {
+    pub fn new(bucket: impl Into<Blob>, key: impl Into<Blob>, amount: i64) -> Self {
         let (bucket, key) = (bucket.into(), key.into());
         Self(RpbCounterUpdateReq { bucket, key, amount, ..RpbCounterUpdateReq::default() })
     }
@@ -464,7 +462,7 @@ impl AddToLegacyCounter {
 
 impl GetLegacyCounter {
     /// Reads the counter at `key` of a bucket of the type `default`.
-    pub fn new(bucket: impl Into<Bytes>, key: impl Into<Bytes>) -> Self {
+    pub fn new(bucket: impl Into<Blob>, key: impl Into<Blob>) -> Self {
         Self(RpbCounterGetReq { bucket: bucket.into(), key: key.into(), ..RpbCounterGetReq::default() })
     }
 }
@@ -496,7 +494,7 @@ impl UpdateData {
 }
 
 /// The bucket type that is meant when none is named.
-const DEFAULT_TYPE: Bytes = Bytes::from_static(b"default");
+const DEFAULT_TYPE: Blob = Blob::from_static(b"default");
 
 /// Results of an index query, or some of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -511,9 +509,9 @@ pub struct IndexResults {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexMatch {
     /// The value, if `return_terms` asked for it. (Queries of `$key` and `$bucket` never tell.)
-    pub term: Option<Bytes>,
+    pub term: Option<Blob>,
     /// The object's key.
-    pub key: Bytes,
+    pub key: Blob,
 }
 
 impl From<RpbIndexResp> for IndexResults {
@@ -531,7 +529,7 @@ impl From<RpbIndexResp> for IndexResults {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scanned {
     /// Keys and objects.
-    pub objects: Vec<(Bytes, Object)>,
+    pub objects: Vec<(Blob, Object)>,
     /// Where to go on; present when `max_results` were found.
     pub continuation: Option<Continuation>,
 }

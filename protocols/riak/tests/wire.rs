@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use glowplug_core::SendBuf;
+use glowplug_riak::Blob;
 use glowplug_riak::wire::dt::{DtFetchResp, DtValue, MapEntry, MapField, MapFieldType};
 use glowplug_riak::wire::kv::{RpbContent, RpbGetResp, RpbListKeysResp};
 use glowplug_riak::wire::riak::{RpbPair, RpbReplMode};
@@ -143,7 +144,7 @@ fn depth_is_limited() {
 fn memory_is_limited() {
     let limits = DecodeLimits { max_decoded_len: 100_000, ..DecodeLimits::default() };
     let keys: RpbListKeysResp =
-        RpbListKeysResp { keys: (0..4000).map(|_| Bytes::new()).collect(), done: None };
+        RpbListKeysResp { keys: (0..4000).map(|_| Blob::new()).collect(), done: None };
     let mut message = RpbListKeysResp::default();
     let error = message.decode_from(&encode(&keys), limits).unwrap_err();
     assert_eq!(error.reason, DecodeReason::TooLarge { max: 100_000 });

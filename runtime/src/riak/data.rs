@@ -1,9 +1,8 @@
 //! Verbs for data types.
 
-use bytes::Bytes;
-use glowplug_riak::Location;
 use glowplug_riak::datatype::{Change, CounterChange, Data, FetchedData, Map, UpdatedData};
 use glowplug_riak::request::{AddToLegacyCounter, FetchData, GetLegacyCounter, UpdateData};
+use glowplug_riak::{Blob, Location};
 
 use super::{Client, Error};
 use crate::Runtime;
@@ -36,7 +35,7 @@ impl<R: Runtime> Client<R> {
         /// The value of a counter; 0 when there is none.
         counter -> i64, Counter;
         /// The elements of a set or grow-only set; none when there is none.
-        set -> Vec<Bytes>, Set | GSet;
+        set -> Vec<Blob>, Set | GSet;
         /// The fields of a map; none when there is none.
         map -> Map, Map;
         /// How many different values a HyperLogLog has seen, about; 0 when there is none.
@@ -80,8 +79,8 @@ impl<R: Runtime> Client<R> {
     /// Dropping the future: as for [`ask`](Self::ask).
     pub async fn legacy_counter(
         &self,
-        bucket: impl Into<Bytes>,
-        key: impl Into<Bytes>,
+        bucket: impl Into<Blob>,
+        key: impl Into<Blob>,
     ) -> Result<Option<i64>, Error> {
         self.ask(GetLegacyCounter::new(bucket, key)).await
     }
@@ -91,8 +90,8 @@ impl<R: Runtime> Client<R> {
     /// Dropping the future: as for [`ask`](Self::ask); the change may be made.
     pub async fn add_to_legacy_counter(
         &self,
-        bucket: impl Into<Bytes>,
-        key: impl Into<Bytes>,
+        bucket: impl Into<Blob>,
+        key: impl Into<Blob>,
         amount: i64,
     ) -> Result<(), Error> {
         self.ask(AddToLegacyCounter::new(bucket, key, amount)).await.map(drop)

@@ -1,13 +1,12 @@
 //! Verbs for buckets, listings and queries.
 
-use bytes::Bytes;
-use glowplug_riak::Bucket;
 use glowplug_riak::request::{
     Coverage, GetBucket, GetBucketType, Index, ListBuckets, ListKeys, MapReduce, ResetBucket, Scan,
     SetBucket, SetBucketType,
 };
 use glowplug_riak::wire::kv::RpbCoverageEntry;
 use glowplug_riak::wire::riak::RpbBucketProps;
+use glowplug_riak::{Blob, Bucket};
 
 use super::{Client, Error, IndexPages, Replies};
 use crate::Runtime;
@@ -17,7 +16,7 @@ impl<R: Runtime> Client<R> {
     /// production.
     ///
     /// Dropping the future or the stream: as for [`stream`](Self::stream).
-    pub async fn list_buckets(&self, bucket_type: Option<Bytes>) -> Result<Replies<ListBuckets, R>, Error> {
+    pub async fn list_buckets(&self, bucket_type: Option<Blob>) -> Result<Replies<ListBuckets, R>, Error> {
         self.stream(ListBuckets::new(bucket_type)).await
     }
 
@@ -90,7 +89,7 @@ impl<R: Runtime> Client<R> {
     /// Reads the properties of a bucket type.
     ///
     /// Dropping the future: as for [`ask`](Self::ask).
-    pub async fn bucket_type_props(&self, bucket_type: impl Into<Bytes>) -> Result<RpbBucketProps, Error> {
+    pub async fn bucket_type_props(&self, bucket_type: impl Into<Blob>) -> Result<RpbBucketProps, Error> {
         self.ask(GetBucketType::new(bucket_type)).await
     }
 
@@ -99,7 +98,7 @@ impl<R: Runtime> Client<R> {
     /// Dropping the future: as for [`ask`](Self::ask); the change may be made.
     pub async fn set_bucket_type_props(
         &self,
-        bucket_type: impl Into<Bytes>,
+        bucket_type: impl Into<Blob>,
         props: RpbBucketProps,
     ) -> Result<(), Error> {
         self.ask(SetBucketType::new(bucket_type, props)).await

@@ -4,10 +4,9 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::marker::PhantomData;
 
-use bytes::Bytes;
 use glowplug_riak::request::{Delete, Put};
 use glowplug_riak::resolve::{LastWriteWins, Resolver};
-use glowplug_riak::{Bucket, Content, Location, Object, VClock};
+use glowplug_riak::{Blob, Bucket, Content, Location, Object, VClock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,7 +20,7 @@ pub trait Codec<T> {
     fn content_type(&self) -> &'static str;
 
     /// The bytes of a value.
-    fn encode(&self, value: &T) -> Result<Bytes, CodecError>;
+    fn encode(&self, value: &T) -> Result<Blob, CodecError>;
 
     /// The value of a content; its media type and metadata are there to be looked at.
     fn decode(&self, content: &Content) -> Result<T, CodecError>;
@@ -59,8 +58,8 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
         "application/json"
     }
 
-    fn encode(&self, value: &T) -> Result<Bytes, CodecError> {
-        serde_json::to_vec(value).map(Bytes::from).map_err(CodecError::new)
+    fn encode(&self, value: &T) -> Result<Blob, CodecError> {
+        serde_json::to_vec(value).map(Blob::from).map_err(CodecError::new)
     }
 
     fn decode(&self, content: &Content) -> Result<T, CodecError> {
@@ -122,7 +121,7 @@ impl<T, R: Runtime, C> TypedBucket<T, R, C> {
         self
     }
 
-    fn location(&self, key: impl Into<Bytes>) -> Location {
+    fn location(&self, key: impl Into<Blob>) -> Location {
         self.bucket.key(key)
     }
 }
@@ -131,14 +130,14 @@ impl<T, R: Runtime, C: Codec<T>> TypedBucket<T, R, C> {
     /// Reads a value. `None` when there is none.
     ///
     /// Dropping the future: as for [`Client::ask`].
-    pub async fn get(&self, key: impl Into<Bytes>) -> Result<Option<Typed<T>>, Error> {
+    pub async fn get(&self, key: impl Into<Blob>) -> Result<Option<Typed<T>>, Error> {
         self.client.get(self.location(key)).await?.map_or(Ok(None), |object| self.decode(object))
     }
 
     /// Reads many values, `at_once` of them at a time, in the order of the keys.
     ///
     /// Dropping the future: as for [`Client::ask`].
-    pub async fn get_many<K: Into<Bytes>>(
+    pub async fn get_many<K: Into<Blob>>(
         &self,
         keys: impl IntoIterator<Item = K>,
         at_once: usize,
@@ -149,7 +148,7 @@ impl<T, R: Runtime, C: Codec<T>> TypedBucket<T, R, C> {
     /// Writes a new value; see [`Client::put`].
     ///
     /// Dropping the future: as for [`Client::ask`]; the write may be made.
-    pub async fn put(&self, key: impl Into<Bytes>, value: &T) -> Result<(), Error> {
+    pub async fn put(&self, key: impl Into<Blob>, value: &T) -> Result<(), Error> {
         let content = self.encode(Content::default(), value)?;
         self.client.put(self.location(key), content).await.map(drop)
     }
@@ -157,7 +156,7 @@ impl<T, R: Runtime, C: Codec<T>> TypedBucket<T, R, C> {
     /// Writes a value in the place of what was read: its clock goes with it, and its metadata.
     ///
     /// Dropping the future: as for [`Client::ask`]; the write may be made.
-    pub async fn replace(&self, key: impl Into<Bytes>, value: &Typed<T>) -> Result<(), Error> {
+    pub async fn replace(&self, key: impl Into<Blob>, value: &Typed<T>) -> Result<(), Error> {
         let content = self.encode(value.content.clone(), &value.value)?;
         let put = Put::new(self.location(key), content);
         let put = match &value.vclock {
@@ -173,7 +172,7 @@ impl<T, R: Runtime, C: Codec<T>> TypedBucket<T, R, C> {
     /// Dropping the future: as for [`Client::ask`]; the write may be made.
     pub async fn update(
         &self,
-        key: impl Into<Bytes>,
+        key: impl Into<Blob>,
         mut change: impl FnMut(Option<T>) -> Option<T>,
     ) -> Result<Option<T>, Error> {
         let mut stored = None;
@@ -196,7 +195,7 @@ impl<T, R: Runtime, C: Codec<T>> TypedBucket<T, R, C> {
     /// Deletes a value as it was read: what was written since stays.
     ///
     /// Dropping the future: as for [`Client::ask`]; the delete may be made.
-    pub async fn delete(&self, key: impl Into<Bytes>, value: &Typed<T>) -> Result<(), Error> {
+    pub async fn delete(&self, key: impl Into<Blob>, value: &Typed<T>) -> Result<(), Error> {
         let delete = Delete::new(self.location(key));
         let delete = match &value.vclock {
             Some(vclock) => delete.vclock(vclock.clone()),

@@ -7,9 +7,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use core::fmt::Write;
 
-use bytes::Bytes;
-
 use super::{BucketId, Entry, Node, Result, check_key, clock, crashed, refused};
+use crate::wire::Blob;
 use crate::wire::dt::{
     DataType, DtFetchReq, DtFetchResp, DtOp, DtUpdateReq, DtUpdateResp, DtValue, FlagOp, MapEntry, MapField,
     MapFieldType, MapOp, SetOp,
@@ -25,26 +24,26 @@ const MAX_DEPTH: u32 = 30;
 pub(super) enum DataState {
     Counter(i64),
     Set(Set),
-    GSet(BTreeSet<Bytes>),
+    GSet(BTreeSet<Blob>),
     Map(Map),
     /// A HyperLogLog, which counts exactly here.
-    Hll(BTreeSet<Bytes>),
+    Hll(BTreeSet<Blob>),
 }
 
 /// The elements, each with the write that added it last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Set(BTreeMap<Bytes, u64>);
+pub(super) struct Set(BTreeMap<Blob, u64>);
 
 /// The fields, each with the write that touched it last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Map(BTreeMap<(Bytes, i32), (u64, FieldState)>);
+pub(super) struct Map(BTreeMap<(Blob, i32), (u64, FieldState)>);
 
 /// The state of a field.
 #[derive(Clone, Debug)]
 enum FieldState {
     Counter(i64),
     Set(Set),
-    Register(Bytes),
+    Register(Blob),
     Flag(bool),
     Map(Map),
 }
@@ -53,8 +52,8 @@ enum FieldState {
 type Seen = Option<u64>;
 
 /// Memory of its own, for what is kept.
-fn owned(bytes: &Bytes) -> Bytes {
-    Bytes::copy_from_slice(bytes)
+fn owned(bytes: &Blob) -> Blob {
+    Blob::copy_from_slice(bytes)
 }
 
 /// A binary as Erlang prints it.
@@ -101,7 +100,7 @@ impl FieldState {
         Ok(match field_type {
             MapFieldType::Counter => Self::Counter(0),
             MapFieldType::Set => Self::Set(Set::default()),
-            MapFieldType::Register => Self::Register(Bytes::new()),
+            MapFieldType::Register => Self::Register(Blob::new()),
             MapFieldType::Flag => Self::Flag(false),
             MapFieldType::Map => Self::Map(Map::default()),
             MapFieldType::Other(_) => return crashed("function_clause"),
@@ -210,13 +209,13 @@ impl DataState {
         match self {
             Self::Counter(_) => size_of::<i64>(),
             Self::Set(set) => set.len(),
-            Self::GSet(set) | Self::Hll(set) => set.iter().map(Bytes::len).sum(),
+            Self::GSet(set) | Self::Hll(set) => set.iter().map(|value| value.len()).sum(),
             Self::Map(map) => map.len(),
         }
     }
 
-    pub(super) fn content_type(&self) -> Bytes {
-        Bytes::from_static(match self {
+    pub(super) fn content_type(&self) -> Blob {
+        Blob::from_static(match self {
             Self::Counter(_) => b"application/riak_counter",
             Self::Set(_) => b"application/riak_set",
             Self::GSet(_) => b"application/riak_gset",
@@ -309,7 +308,7 @@ fn data_type_of(props: &RpbBucketProps) -> Result<DataType> {
 }
 
 impl Node {
-    fn data_bucket(&self, bucket_type: Bytes, name: Bytes) -> Result<(BucketId, DataType)> {
+    fn data_bucket(&self, bucket_type: Blob, name: Blob) -> Result<(BucketId, DataType)> {
         let bucket = BucketId::new(Some(bucket_type), name)?;
         if self.props_of_type(&bucket.bucket_type).is_none() {
             return refused(alloc::format!("Error no bucket type `{}`", printed(&bucket.bucket_type)));
@@ -319,7 +318,7 @@ impl Node {
     }
 
     /// The context of everything up to now, for types that need one.
-    fn context(&self, data_type: DataType, include: Option<bool>) -> Option<Bytes> {
+    fn context(&self, data_type: DataType, include: Option<bool>) -> Option<Blob> {
         let needed = matches!(data_type, DataType::Set | DataType::Map);
         (needed && include != Some(false)).then(|| clock::encode(self.last_event))
     }

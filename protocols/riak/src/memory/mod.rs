@@ -35,7 +35,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::{self, Vec};
 use core::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use glowplug_core::limits::Range;
 use glowplug_core::{Rng, Seed};
 
@@ -49,12 +49,12 @@ use crate::wire::kv::{
     RpbSetClientIdResp,
 };
 use crate::wire::riak::{RpbAuthReq, RpbAuthResp, RpbBucketProps, RpbGetServerInfoResp, RpbPingResp};
-use crate::wire::{Message, Reply, Request};
+use crate::wire::{Blob, Message, Reply, Request};
 
 /// Bytes of values and keys that a node keeps.
 const MAX_STORED: Range<usize> = Range::new(1024, 256 << 20, usize::MAX);
 /// The name of the only node.
-const NODE_NAME: Bytes = Bytes::from_static(b"glowplug@127.0.0.1");
+const NODE_NAME: Blob = Blob::from_static(b"glowplug@127.0.0.1");
 /// Client ids are kept for this many connections.
 const MAX_CLIENT_IDS: usize = 10_000;
 /// Bytes of a client id. Clients send four.
@@ -64,7 +64,7 @@ const MAX_CLIENT_ID_LEN: usize = 64;
 type Result<T> = core::result::Result<T, ServerError>;
 
 /// The refusal with this text.
-fn refused<T>(text: impl Into<Bytes>) -> Result<T> {
+fn refused<T>(text: impl Into<Blob>) -> Result<T> {
     Err(ServerError::new(text))
 }
 
@@ -76,8 +76,8 @@ fn crashed<T>(what: &str) -> Result<T> {
 /// Settings of a [`Node`].
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
-    types: BTreeMap<Bytes, RpbBucketProps>,
-    users: BTreeMap<Bytes, Bytes>,
+    types: BTreeMap<Blob, RpbBucketProps>,
+    users: BTreeMap<Blob, Blob>,
     max_stored: usize,
 }
 
@@ -108,13 +108,13 @@ impl NodeConfig {
     }
 
     /// Adds a bucket type with these properties, the others being those of the type `default`.
-    pub fn bucket_type(mut self, name: impl Into<Bytes>, props: RpbBucketProps) -> Self {
+    pub fn bucket_type(mut self, name: impl Into<Blob>, props: RpbBucketProps) -> Self {
         self.types.insert(name.into(), props);
         self
     }
 
     /// Adds a user. With the first one, authentication is known to the node.
-    pub fn user(mut self, name: impl Into<Bytes>, password: impl Into<Bytes>) -> Self {
+    pub fn user(mut self, name: impl Into<Blob>, password: impl Into<Blob>) -> Self {
         self.users.insert(name.into(), password.into());
         self
     }
@@ -129,22 +129,22 @@ impl NodeConfig {
 /// Type and name of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct BucketId {
-    bucket_type: Bytes,
-    name: Bytes,
+    bucket_type: Blob,
+    name: Blob,
 }
 
 /// The name of the bucket type that is always there.
-const DEFAULT_TYPE: Bytes = Bytes::from_static(b"default");
+const DEFAULT_TYPE: Blob = Blob::from_static(b"default");
 
 impl BucketId {
     #[allow(clippy::needless_pass_by_value, reason = "requests are taken apart by value")]
-    fn new(bucket_type: Option<Bytes>, name: Bytes) -> Result<Self> {
+    fn new(bucket_type: Option<Blob>, name: Blob) -> Result<Self> {
         if name.is_empty() {
             return refused("Bucket cannot be zero-length");
         }
         // It may be kept, and must not keep the frame it came in.
-        let bucket_type = bucket_type.map_or(DEFAULT_TYPE, |name| Bytes::copy_from_slice(&name));
-        Ok(Self { bucket_type, name: Bytes::copy_from_slice(&name) })
+        let bucket_type = bucket_type.map_or(DEFAULT_TYPE, |name| Blob::copy_from_slice(&name));
+        Ok(Self { bucket_type, name: Blob::copy_from_slice(&name) })
     }
 
     /// The bytes of its names.
@@ -193,10 +193,10 @@ pub struct Node {
     rng: Rng,
     /// Every write's number. One counter for all keys, so that no number comes twice at a key that was deleted.
     last_event: u64,
-    entries: BTreeMap<BucketId, BTreeMap<Bytes, Entry>>,
+    entries: BTreeMap<BucketId, BTreeMap<Blob, Entry>>,
     /// Properties that were set on buckets.
     props: BTreeMap<BucketId, RpbBucketProps>,
-    client_ids: BTreeMap<u64, Bytes>,
+    client_ids: BTreeMap<u64, Blob>,
     stored: usize,
 }
 
@@ -256,7 +256,7 @@ impl Node {
         let reply = match request {
             Request::RpbPingReq(_) => RpbPingResp {}.into(),
             Request::RpbGetServerInfoReq(_) => {
-                let server_version = Some(Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes()));
+                let server_version = Some(Blob::from_static(env!("CARGO_PKG_VERSION").as_bytes()));
                 RpbGetServerInfoResp { node: Some(NODE_NAME), server_version }.into()
             }
             Request::RpbGetClientIdReq(_) => {
@@ -270,7 +270,7 @@ impl Node {
                 if self.client_ids.len() >= MAX_CLIENT_IDS {
                     self.client_ids.pop_first();
                 }
-                self.client_ids.insert(connection, Bytes::copy_from_slice(&request.client_id));
+                self.client_ids.insert(connection, Blob::copy_from_slice(&request.client_id));
                 RpbSetClientIdResp {}.into()
             }
             Request::RpbAuthReq(request) => self.authenticate(&request)?.into(),
@@ -340,7 +340,7 @@ impl Node {
     }
 
     /// Puts an entry in its place, or removes it.
-    fn replace(&mut self, bucket: BucketId, key: &Bytes, entry: Option<Entry>) -> Result<()> {
+    fn replace(&mut self, bucket: BucketId, key: &Blob, entry: Option<Entry>) -> Result<()> {
         let name_len = bucket.len() + key.len();
         let old = self.entry(&bucket, key).map_or(0, |entry| name_len + entry.len());
         let new = entry.as_ref().map_or(0, |entry| name_len + entry.len());
@@ -348,7 +348,7 @@ impl Node {
         match entry {
             // What is kept must not keep the frame it came in.
             Some(entry) => {
-                self.entries.entry(bucket).or_default().insert(Bytes::copy_from_slice(key), entry);
+                self.entries.entry(bucket).or_default().insert(Blob::copy_from_slice(key), entry);
             }
             None => {
                 if let Some(keys) = self.entries.get_mut(&bucket) {
@@ -363,7 +363,7 @@ impl Node {
     }
 
     /// Letters and digits, as in vtags and in keys that the node makes.
-    fn random_name(&mut self, len: usize) -> Bytes {
+    fn random_name(&mut self, len: usize) -> Blob {
         const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         (0..len).map(|_| LETTERS[self.rng.below(62) as usize]).collect()
     }

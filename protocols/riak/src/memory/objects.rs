@@ -3,13 +3,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::Bytes;
-
 use super::{BucketId, Entry, Node, Result, check_key, clock, owned, refused};
 use crate::quorum::Quorum;
 use crate::wire::kv::{RpbContent, RpbDelReq, RpbDelResp, RpbGetReq, RpbGetResp, RpbPutReq, RpbPutResp};
 use crate::wire::riak::RpbBucketProps;
-use crate::wire::{List, Message};
+use crate::wire::{Blob, List, Message};
 
 /// How long a node keeps the tombstone of a deleted object.
 const TOMBSTONE: Duration = Duration::from_secs(3);
@@ -66,7 +64,7 @@ impl Stored {
 fn with_or_without_value(content: &RpbContent, head: bool) -> RpbContent {
     let mut content = content.clone();
     if head {
-        content.value = Bytes::new();
+        content.value = Blob::new();
     }
     content
 }
@@ -166,7 +164,7 @@ impl Node {
     }
 
     /// The object at a key, tombstones included as long as they are kept.
-    fn object(&mut self, time: Duration, bucket: &BucketId, key: &Bytes) -> Result<Option<Stored>> {
+    fn object(&mut self, time: Duration, bucket: &BucketId, key: &Blob) -> Result<Option<Stored>> {
         match self.entry(bucket, key) {
             Some(Entry::Object(stored)) if stored.is_gone(time) => {
                 self.replace(bucket.clone(), key, None)?;
@@ -196,7 +194,7 @@ impl Node {
         &self,
         time: Duration,
         bucket: &BucketId,
-    ) -> impl DoubleEndedIterator<Item = (&Bytes, Option<&Stored>)> {
+    ) -> impl DoubleEndedIterator<Item = (&Blob, Option<&Stored>)> {
         let keys = self.entries.get(bucket).into_iter().flatten();
         keys.filter_map(move |(key, entry)| match entry {
             Entry::Object(stored) => {

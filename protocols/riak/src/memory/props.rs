@@ -1,14 +1,12 @@
 //! Properties of buckets and bucket types.
 
-use bytes::Bytes;
-
 use super::{BucketId, DEFAULT_TYPE, Node, Result, owned, refused};
 use crate::quorum::Quorum;
-use crate::wire::Message;
 use crate::wire::riak::{
     RpbBucketProps, RpbGetBucketReq, RpbGetBucketResp, RpbGetBucketTypeReq, RpbModFun, RpbResetBucketReq,
     RpbResetBucketResp, RpbSetBucketReq, RpbSetBucketResp, RpbSetBucketTypeReq,
 };
+use crate::wire::{Blob, Message};
 
 /// What every bucket has that nobody changed.
 fn defaults() -> RpbBucketProps {
@@ -64,7 +62,7 @@ fn overlay(onto: &mut RpbBucketProps, from: &RpbBucketProps) {
 
 impl Node {
     /// The properties of a bucket type, if there is such a type.
-    pub(super) fn props_of_type(&self, bucket_type: &Bytes) -> Option<RpbBucketProps> {
+    pub(super) fn props_of_type(&self, bucket_type: &Blob) -> Option<RpbBucketProps> {
         let mut props = defaults();
         match self.config.types.get(bucket_type) {
             Some(own) => {

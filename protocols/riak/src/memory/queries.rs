@@ -3,17 +3,17 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::objects::chunks;
 use super::{BucketId, Node, Result, crashed, refused};
 use crate::object::decimal;
-use crate::wire::Reply;
 use crate::wire::kv::{
     IndexQueryType, RpbCSBucketReq, RpbCSBucketResp, RpbIndexObject, RpbIndexReq, RpbIndexResp,
     RpbListBucketsReq, RpbListBucketsResp, RpbListKeysReq, RpbListKeysResp,
 };
 use crate::wire::riak::RpbPair;
+use crate::wire::{Blob, Reply};
 
 /// How many results a reply of a stream has at most.
 const CHUNK: usize = 100;
@@ -21,14 +21,14 @@ const CHUNK: usize = 100;
 /// A value in an index: bytes, or a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Term {
-    Bytes(Bytes),
+    Blob(Blob),
     Int(i64),
 }
 
 impl Term {
-    fn to_bytes(&self) -> Bytes {
+    fn to_bytes(&self) -> Blob {
         match self {
-            Self::Bytes(bytes) => bytes.clone(),
+            Self::Blob(bytes) => bytes.clone(),
             Self::Int(value) => decimal(*value),
         }
     }
@@ -54,9 +54,9 @@ impl IndexKind {
         }
     }
 
-    fn term(self, value: &Bytes) -> Result<Term> {
+    fn term(self, value: &Blob) -> Result<Term> {
         if self != Self::Int {
-            return Ok(Term::Bytes(value.clone()));
+            return Ok(Term::Blob(value.clone()));
         }
         let number = core::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
         number.map_or_else(|| crashed("function_clause"), |number| Ok(Term::Int(number)))
@@ -64,19 +64,19 @@ impl IndexKind {
 }
 
 /// Where a page of results ended: the last term and key, so that the next page starts behind them.
-fn continuation(term: &Bytes, key: &Bytes) -> Bytes {
+fn continuation(term: &Blob, key: &Blob) -> Blob {
     let mut text = BytesMut::new();
     text.put_u32(term.len() as u32);
     text.put_slice(term);
     text.put_slice(key);
-    text.freeze()
+    text.freeze().into()
 }
 
-fn parse_continuation(text: &Bytes) -> Result<(Bytes, Bytes)> {
+fn parse_continuation(text: &Blob) -> Result<(Blob, Blob)> {
     let parse = || {
         let (len, rest) = text.split_first_chunk::<4>()?;
         let len = u32::from_be_bytes(*len) as usize;
-        (len <= rest.len()).then(|| (text.slice(4..4 + len), text.slice(4 + len..)))
+        (len <= rest.len()).then(|| (rest[..len].into(), rest[len..].into()))
     };
     parse().map_or_else(|| crashed("badarg"), Ok)
 }
@@ -95,7 +95,7 @@ impl Node {
         }
         let of_type = self.entries.keys().filter(|bucket| bucket.bucket_type == bucket_type);
         let alive = of_type.filter(|bucket| self.live_objects(time, bucket).next().is_some());
-        let names: Vec<Bytes> = alive.map(|bucket| bucket.name.clone()).collect();
+        let names: Vec<Blob> = alive.map(|bucket| bucket.name.clone()).collect();
         if request.stream != Some(true) {
             return Ok(alloc::vec![RpbListBucketsResp { buckets: names.into(), done: None }.into()]);
         }
@@ -110,7 +110,7 @@ impl Node {
             let name = alloc::string::String::from_utf8_lossy(&bucket.bucket_type);
             return refused(alloc::format!("No bucket-type named '{name}'"));
         }
-        let keys: Vec<Bytes> = self.live_objects(time, &bucket).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<Blob> = self.live_objects(time, &bucket).map(|(key, _)| key.clone()).collect();
         let parts = chunks(&keys, CHUNK).map(|keys| RpbListKeysResp { keys, done: None });
         let end = RpbListKeysResp { done: Some(true), ..RpbListKeysResp::default() };
         Ok(parts.chain([end]).map(Reply::from).collect())
@@ -126,10 +126,10 @@ impl Node {
             return refused("term_regex is not supported in memory");
         }
         let kind = IndexKind::of(&request.index)?;
-        let bound = |value: &Option<Bytes>| kind.term(&value.clone().unwrap_or_default());
+        let bound = |value: &Option<Blob>| kind.term(&value.clone().unwrap_or_default());
         let (first, last) = match request.qtype {
             IndexQueryType::Range => (bound(&request.range_min)?, bound(&request.range_max)?),
-            _ if kind == IndexKind::Bucket => (Term::Bytes(Bytes::new()), Term::Bytes(Bytes::new())),
+            _ if kind == IndexKind::Bucket => (Term::Blob(Blob::new()), Term::Blob(Blob::new())),
             _ => (bound(&request.key)?, bound(&request.key)?),
         };
         let after = match &request.continuation {
@@ -154,7 +154,7 @@ impl Node {
 
         let with_terms =
             request.return_terms == Some(true) && matches!(kind, IndexKind::Int | IndexKind::Bin);
-        let reply = |results: &[(Term, Bytes)]| {
+        let reply = |results: &[(Term, Blob)]| {
             let mut reply = RpbIndexResp::default();
             for (term, key) in results {
                 if with_terms {
@@ -179,12 +179,12 @@ impl Node {
         bucket: &BucketId,
         kind: IndexKind,
         index: &[u8],
-    ) -> Vec<(Term, Bytes)> {
+    ) -> Vec<(Term, Blob)> {
         let mut entries = Vec::new();
         for (key, stored) in self.live_objects(time, bucket) {
             match kind {
-                IndexKind::Key => entries.push((Term::Bytes(key.clone()), key.clone())),
-                IndexKind::Bucket => entries.push((Term::Bytes(Bytes::new()), key.clone())),
+                IndexKind::Key => entries.push((Term::Blob(key.clone()), key.clone())),
+                IndexKind::Bucket => entries.push((Term::Blob(Blob::new()), key.clone())),
                 IndexKind::Int | IndexKind::Bin => {
                     let contents = stored.into_iter().flat_map(super::objects::Stored::live);
                     let pairs =
@@ -202,12 +202,12 @@ impl Node {
         let bucket = BucketId::new(request.r#type, request.bucket)?;
         self.props_of(&bucket)?;
         let after = request.continuation.as_ref().map(parse_continuation).transpose()?.map(|(_, key)| key);
-        let starts = |key: &Bytes| match (&after, request.start_incl) {
+        let starts = |key: &Blob| match (&after, request.start_incl) {
             (Some(after), _) => key > after,
             (None, Some(false)) => *key > request.start_key,
             (None, _) => *key >= request.start_key,
         };
-        let ends = |key: &Bytes| match (&request.end_key, request.end_incl) {
+        let ends = |key: &Blob| match (&request.end_key, request.end_incl) {
             (None, _) => true,
             (Some(end), Some(true)) => key <= end,
             (Some(end), _) => key < end,
@@ -220,7 +220,7 @@ impl Node {
             .take(wanted)
             .collect();
         let more = found.len() >= wanted && wanted > 0;
-        let end = found.last().filter(|_| more).map(|entry| continuation(&Bytes::new(), &entry.key));
+        let end = found.last().filter(|_| more).map(|entry| continuation(&Blob::new(), &entry.key));
         let parts =
             chunks(&found, CHUNK).map(|objects| RpbCSBucketResp { objects, ..RpbCSBucketResp::default() });
         let last = RpbCSBucketResp { continuation: end, done: Some(true), ..RpbCSBucketResp::default() };

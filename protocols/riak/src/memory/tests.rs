@@ -1,7 +1,6 @@
 use core::time::Duration;
 
 use alloc::vec::Vec;
-use bytes::Bytes;
 use glowplug_core::Seed;
 
 use super::{Node, NodeConfig};
@@ -12,6 +11,7 @@ use crate::request::{
     AddToLegacyCounter, Ask, Delete, FetchData, Get, GetBucket, GetLegacyCounter, Index, ListBuckets,
     ListKeys, Put, ResetBucket, Scan, SetBucket, UpdateData,
 };
+use crate::wire::Blob;
 use crate::wire::riak::RpbBucketProps;
 
 /// A node and its clock.
@@ -52,7 +52,7 @@ impl Test {
         self.ask(Put::new(location.clone(), Content::new(value))).unwrap();
     }
 
-    fn values(&mut self, location: &Location) -> Vec<Bytes> {
+    fn values(&mut self, location: &Location) -> Vec<Blob> {
         let object = self.get(location);
         object.into_iter().flat_map(|object| object.siblings).map(|sibling| sibling.value).collect()
     }
@@ -125,7 +125,7 @@ fn conditions_are_looked_at() {
     let quorum = crate::quorum::Quorum::Count(4);
     assert_eq!(test.kind(Get::new(key.clone()).r(quorum)), ServerErrorKind::QuorumImpossible);
     assert_eq!(test.kind(put().node_confirms(2)), ServerErrorKind::QuorumNotMet);
-    let foreign = crate::object::VClock(Bytes::from_static(b"not mine"));
+    let foreign = crate::object::VClock(Blob::from_static(b"not mine"));
     assert_eq!(test.kind(put().vclock(foreign)), ServerErrorKind::Crash);
     assert_eq!(test.kind(Get::new(Bucket::typed("none", "b").key("k"))), ServerErrorKind::NoBucketType);
     assert_eq!(test.ask(Get::new(("", "k"))).unwrap_err().message, "Bucket cannot be zero-length");
@@ -145,7 +145,7 @@ fn heads_have_no_value() {
     let (mut test, key) = (Test::new(), Location::new("b", "k"));
     let put = Put::new(key.clone(), Content::new("v").content_type("text/plain")).return_head(true);
     let head = test.ask(put).unwrap().object.unwrap();
-    assert_eq!(Some(&head.siblings[0].value), Some(&Bytes::new()));
+    assert_eq!(Some(&head.siblings[0].value), Some(&Blob::new()));
     assert_eq!(test.ask(Get::new(key).head(true)), Ok(Fetched::Found(head)));
 }
 
@@ -156,7 +156,7 @@ fn indexes_are_queried_by_value_range_and_page() {
         let content = Content::new("v").index_int("n", n).index_bin("word", alloc::format!("w{n:02}"));
         test.ask(Put::new(Bucket::new("b").key(alloc::format!("k{n}")), content)).unwrap();
     }
-    let keys = |results: Vec<crate::request::IndexResults>| -> Vec<Bytes> {
+    let keys = |results: Vec<crate::request::IndexResults>| -> Vec<Blob> {
         results.into_iter().flat_map(|page| page.matches).map(|found| found.key).collect()
     };
     let found = test.ask_all(Index::equal_int("b", "n_int", -3)).unwrap();
@@ -230,7 +230,7 @@ fn a_removal_takes_what_its_context_has_seen() {
         ServerErrorKind::NeedsContext
     );
     test.ask(UpdateData::new(sets("k"), SetChange::new().remove("a"))).unwrap();
-    assert_eq!(elements(&mut test), Vec::<Bytes>::new());
+    assert_eq!(elements(&mut test), Vec::<Blob>::new());
     test.ask(Delete::new(sets("k"))).unwrap();
     assert_eq!(test.ask(FetchData::new(sets("k"))).unwrap().value, None);
 }
@@ -247,7 +247,7 @@ fn maps_hold_every_kind_of_field() {
     let updated = test.ask(UpdateData::new(key.clone(), change).return_body(true)).unwrap();
     let Some(Data::Map(map)) = updated.value else { panic!("no map") };
     assert_eq!(
-        (map.counter("n"), map.set("n").map(<[Bytes]>::len), map.flag("f")),
+        (map.counter("n"), map.set("n").map(<[Blob]>::len), map.flag("f")),
         (Some(7), Some(1), Some(true))
     );
     let deep = map.map("m").and_then(|map| map.map("deep"));

@@ -176,12 +176,7 @@ macro_rules! either {
             /// A code that is unknown, or not of this direction, is an error at offset 0.
             pub fn decode(code: Code, body: &Bytes, limits: DecodeLimits) -> Result<Self, DecodeError> {
                 match code.0 {
-                    $($code => {
-                        // Built in place: a large message is moved once, at most.
-                        let mut message = $message::default();
-                        message.decode_from(body, limits)?;
-                        Ok(Self::$message(message))
-                    })*
+                    $($code => $message::decode_within(body, limits).map(Self::$message),)*
                     code => Err(DecodeError { offset: 0, reason: DecodeReason::Code { code } }),
                 }
             }

@@ -13,7 +13,7 @@
 /// The Rust type behind a `.proto` type.
 macro_rules! rust_type {
     (bytes) => {
-        bytes::Bytes
+        $crate::wire::Blob
     };
     (uint32) => {
         u32
@@ -134,19 +134,21 @@ macro_rules! messages {
 
         impl $crate::wire::sealed::Merge for $name {
             #[inline]
-            fn merge(
-                &mut self,
-                reader: &mut $crate::wire::reader::Reader<'_>,
-            ) -> Result<(), $crate::wire::DecodeError> {
-                while let Some(key) = reader.key()? {
-                    match key.number {
+            fn merge(&mut self, reader: &mut $crate::wire::reader::Reader<'_>) {
+                while let Some(key) = reader.key() {
+                    match key.number() {
                         $($number => <$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::read(
                             &mut self.$field, key, reader,
-                        )?,)*
-                        _ => reader.skip(key)?,
+                        ),)*
+                        _ => reader.skip(key),
                     }
                 }
-                Ok(())
+            }
+
+            #[allow(unused_variables, reason = "a message without fields writes none")]
+            #[inline]
+            fn write<S: $crate::wire::Sink>(&self, out: &mut $crate::wire::writer::Writer<'_, S>) {
+                $(<$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::write(&self.$field, $number, out);)*
             }
         }
 
@@ -156,12 +158,6 @@ macro_rules! messages {
             #[inline]
             fn encoded_len(&self) -> usize {
                 0 $(+ <$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::len(&self.$field, $number))*
-            }
-
-            #[allow(unused_variables, reason = "a message without fields writes none")]
-            #[inline]
-            fn encode<S: $crate::wire::Sink>(&self, out: &mut S) {
-                $(<$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::write(&self.$field, $number, out);)*
             }
         }
 
@@ -184,7 +180,7 @@ macro_rules! opaque_messages {
         #[derive(Clone, Default, PartialEq)]
         pub struct $name {
             /// Everything behind the code.
-            pub body: bytes::Bytes,
+            pub body: $crate::wire::Blob,
         }
 
         impl $crate::wire::Clear for $name {
@@ -202,12 +198,12 @@ macro_rules! opaque_messages {
         }
 
         impl $crate::wire::sealed::Merge for $name {
-            fn merge(
-                &mut self,
-                reader: &mut $crate::wire::reader::Reader<'_>,
-            ) -> Result<(), $crate::wire::DecodeError> {
+            fn merge(&mut self, reader: &mut $crate::wire::reader::Reader<'_>) {
                 self.body = reader.rest();
-                Ok(())
+            }
+
+            fn write<S: $crate::wire::Sink>(&self, out: &mut $crate::wire::writer::Writer<'_, S>) {
+                out.payload(&self.body);
             }
         }
 
@@ -216,10 +212,6 @@ macro_rules! opaque_messages {
 
             fn encoded_len(&self) -> usize {
                 self.body.len()
-            }
-
-            fn encode<S: $crate::wire::Sink>(&self, out: &mut S) {
-                out.put_payload(&self.body);
             }
         }
 
@@ -291,21 +283,22 @@ macro_rules! enums {
             type Value = Self;
             const WIRE: $crate::wire::reader::WireType = $crate::wire::reader::WireType::Varint;
 
-            fn read(
-                reader: &mut $crate::wire::reader::Reader<'_>,
-                value: &mut Self,
-            ) -> Result<(), $crate::wire::DecodeError> {
-                *value = Self::from_number(reader.varint()? as i32);
-                Ok(())
+            fn read(reader: &mut $crate::wire::reader::Reader<'_>, value: &mut Self) {
+                *value = Self::from_number(reader.varint() as i32);
             }
 
-            fn write<S: $crate::wire::Sink>(value: &Self, out: &mut S) {
+            fn write<S: $crate::wire::Sink>(
+                key: $crate::wire::reader::Key,
+                value: &Self,
+                out: &mut $crate::wire::writer::Writer<'_, S>,
+            ) {
+                out.key(key);
                 // A negative number takes ten bytes: enums are signed on the wire.
-                $crate::wire::field::put_varint(out.buf(), i64::from(value.number()) as u64);
+                out.varint(i64::from(value.number()) as u64);
             }
 
             fn len(value: &Self) -> usize {
-                $crate::wire::field::varint_len(i64::from(value.number()) as u64)
+                $crate::wire::writer::varint_len(i64::from(value.number()) as u64)
             }
 
             fn view(value: &Self) -> $crate::wire::FieldValue<'_> {

@@ -223,6 +223,7 @@ impl<T: fmt::Debug> fmt::Debug for List<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Blob;
     use bytes::Bytes;
 
     #[test]
@@ -234,7 +235,7 @@ mod tests {
                 assert!(list.iter().eq(model.iter()));
                 assert_eq!(list.len(), model.len());
                 assert_eq!((list.first(), list.get(4)), (model.first(), model.get(4)));
-                let value = Bytes::from(alloc::vec![n; 3 + round]);
+                let value = Blob::from(alloc::vec![n; 30 + round * 10]);
                 list.push(value.clone());
                 model.push(value);
             }
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn a_cleared_list_keeps_room_and_no_bytes() {
         let source = Bytes::from(alloc::vec![7; 100]);
-        let mut list: List<Bytes> = (0..3).map(|n| source.slice(n..50)).collect();
+        let mut list: List<Blob> = (0..3).map(|n| source.slice(n..50).into()).collect();
         list.clear();
         assert_eq!(list.rest.len(), 2);
         assert!(source.is_unique(), "a cleared list holds no slice of the old message");

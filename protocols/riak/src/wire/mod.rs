@@ -4,7 +4,7 @@
 //! buffers. The messages keep the names they have in Riak's own `.proto` files, and the tables that declare them
 //! ([`riak`], [`kv`], [`aae`], [`repl`], [`dt`], [`search`], [`yokozuna`], [`ts`]) read like those files.
 //!
-//! Decoding copies no payload: `bytes` fields are slices of the frame. Unknown fields are passed over. A required field that is
+//! Decoding copies no payload: `bytes` fields are [`Blob`]s, of which the long ones are slices of the frame. Unknown fields are passed over. A required field that is
 //! missing reads as its default, because that is what real nodes do (and the body of a reply may be empty); encoding
 //! always writes it.
 //!
@@ -19,6 +19,7 @@
 //! assert_eq!(RpbGetReq::decode(&Bytes::copy_from_slice(&out[5..])), Ok(get));
 //! ```
 
+mod blob;
 mod codes;
 mod declare;
 pub(crate) mod field;
@@ -26,6 +27,7 @@ mod frame;
 mod list;
 pub(crate) mod reader;
 pub(crate) mod reflect;
+pub(crate) mod writer;
 
 pub mod aae;
 pub mod dt;
@@ -38,20 +40,25 @@ pub mod yokozuna;
 
 use bytes::Bytes;
 
+pub use self::blob::Blob;
 pub use self::codes::{Answers, Code, Direction, Reply, Request};
-pub use self::field::{Clear, Sink};
+pub use self::field::Clear;
 pub use self::frame::{Decoder, Frame, put_frame};
 pub use self::list::{IntoIter, Iter, List};
 pub use self::reflect::{Field, FieldInfo, FieldValue, MessageInfo, Reflect};
+pub use self::writer::Sink;
 pub use crate::error::{DecodeError, DecodeReason};
 
 pub(crate) mod sealed {
-    use super::{DecodeError, reader::Reader};
+    use super::reader::Reader;
+    use super::writer::{Sink, Writer};
 
-    /// Fills a message from the fields up to the end of the reader's innermost message.
     #[allow(unnameable_types, reason = "messages are declared in this crate alone")]
     pub trait Merge {
-        fn merge(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError>;
+        /// Fills a message from the fields up to the end of the reader's innermost message.
+        fn merge(&mut self, reader: &mut Reader<'_>);
+        /// Writes the fields.
+        fn write<S: Sink>(&self, out: &mut Writer<'_, S>);
     }
 }
 
@@ -81,20 +88,34 @@ pub trait Message: sealed::Merge + Reflect + Clear + Clone + Default + PartialEq
     fn encoded_len(&self) -> usize;
 
     /// Appends the message, without a frame around it.
-    fn encode<S: Sink>(&self, out: &mut S);
+    #[inline]
+    fn encode<S: Sink>(&self, out: &mut S) {
+        let mut writer = writer::Writer::new(out);
+        self.write(&mut writer);
+        writer.finish();
+    }
 
-    /// Decodes a message; its `bytes` fields share the memory of `body`.
+    /// Decodes a message; its long `bytes` fields share the memory of `body`.
     fn decode(body: &Bytes) -> Result<Self, DecodeError> {
+        Self::decode_within(body, DecodeLimits::default())
+    }
+
+    /// [`decode`](Self::decode) with other limits.
+    #[inline]
+    fn decode_within(body: &Bytes, limits: DecodeLimits) -> Result<Self, DecodeError> {
         let mut message = Self::default();
-        message.decode_from(body, DecodeLimits::default())?;
-        Ok(message)
+        let mut reader = reader::Reader::new(body, limits);
+        message.merge(&mut reader);
+        reader.finish().map(|()| message)
     }
 
     /// Decodes into a message that was used before, whose memory is used again. After an error the content is
     /// unspecified.
     fn decode_from(&mut self, body: &Bytes, limits: DecodeLimits) -> Result<(), DecodeError> {
         self.clear();
-        self.merge(&mut reader::Reader::new(body, limits))
+        let mut reader = reader::Reader::new(body, limits);
+        self.merge(&mut reader);
+        reader.finish()
     }
 }
 
@@ -103,23 +124,23 @@ impl<M: Message> field::Kind for M {
     const WIRE: reader::WireType = reader::WireType::Len;
 
     #[inline]
-    fn read(reader: &mut reader::Reader<'_>, value: &mut Self) -> Result<(), DecodeError> {
-        let outer = reader.enter()?;
-        value.merge(reader)?;
+    fn read(reader: &mut reader::Reader<'_>, value: &mut Self) {
+        let outer = reader.enter();
+        value.merge(reader);
         reader.leave(outer);
-        Ok(())
     }
 
     #[inline]
-    fn write<S: Sink>(value: &Self, out: &mut S) {
-        field::put_varint(out.buf(), value.encoded_len() as u64);
-        value.encode(out);
+    fn write<S: Sink>(key: reader::Key, value: &Self, out: &mut writer::Writer<'_, S>) {
+        out.key(key);
+        out.varint(value.encoded_len() as u64);
+        sealed::Merge::write(value, out);
     }
 
     #[inline]
     fn len(value: &Self) -> usize {
         let len = value.encoded_len();
-        field::varint_len(len as u64) + len
+        writer::varint_len(len as u64) + len
     }
 
     fn view(value: &Self) -> FieldValue<'_> {

@@ -2,8 +2,6 @@
 
 use core::fmt;
 
-use bytes::Bytes;
-
 /// What a `.proto` file says about one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageInfo {
@@ -53,7 +51,7 @@ pub struct Field<'a> {
 #[non_exhaustive]
 pub enum FieldValue<'a> {
     /// Bytes, of any meaning.
-    Bytes(&'a Bytes),
+    Bytes(&'a [u8]),
     /// An unsigned number.
     Uint(u64),
     /// A signed number.
@@ -78,7 +76,7 @@ pub enum FieldValue<'a> {
 impl fmt::Debug for FieldValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes(bytes) => bytes.fmt(f),
+            Self::Bytes(bytes) => write!(f, "b\"{}\"", bytes.escape_ascii()),
             Self::Uint(value) => value.fmt(f),
             Self::Int(value) => value.fmt(f),
             Self::Bool(value) => value.fmt(f),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use glowplug_core::Seed;
+use glowplug_riak::Blob;
 use glowplug_riak::datatype::{CounterChange, GSetChange};
 use glowplug_riak::memory::{Node, NodeConfig};
 use glowplug_riak::request::{AddToLegacyCounter, Ask, Delete, Get, Put, SetBucket, UpdateData};
@@ -267,7 +267,7 @@ struct Player {
     node: Node,
     time: Duration,
     /// Clocks, contexts, continuations: theirs to ours.
-    ours: BTreeMap<Bytes, Bytes>,
+    ours: BTreeMap<Blob, Blob>,
 }
 
 impl Player {
@@ -403,7 +403,7 @@ impl Player {
     }
 
     /// The present clock of an object.
-    fn vclock(&mut self, bucket_type: Option<&Bytes>, name: &Bytes, key: Option<&Bytes>) -> Option<Bytes> {
+    fn vclock(&mut self, bucket_type: Option<&Blob>, name: &Blob, key: Option<&Blob>) -> Option<Blob> {
         let bucket = Bucket { bucket_type: bucket_type.cloned(), name: name.clone() };
         let mut replies = self.node.handle(self.time, 1, Get::new(bucket.key(key?.clone())).into_request());
         match Get::read(replies.next()?.ok()?).ok()? {
