@@ -264,6 +264,35 @@ impl<R: Runtime> ResolverBuilder<R> {
         self.upstreams.add_tls(server, name, config.clone());
         self.server(server)
     }
+
+    /// Adds a server that is asked over HTTPS (RFC 8484), usually on port 443, and in no other way. `server` is what is connected to, so
+    /// that no name has to be resolved first; the URL says for whom the certificate has to be. A task is spawned that closes idle
+    /// connections.
+    ///
+    /// ```
+    /// # use glowplug_runtime::dns::{HttpsConfig, ResolverBuilder};
+    /// # use glowplug_runtime::{Runtime, Spawn, http::Reaper};
+    /// # fn example<R>(builder: ResolverBuilder<R>) -> Result<ResolverBuilder<R>, Box<dyn std::error::Error>>
+    /// # where
+    /// #     R: Runtime<Stream: Send, Timer: Send, Connecting: Send, Resolving: Send> + Spawn<Reaper<R>> + Send + Sync,
+    /// # {
+    /// let quad9 = HttpsConfig::new("https://dns.quad9.net/dns-query")?;
+    /// let builder = builder.https_server(([9, 9, 9, 9], 443).into(), &quad9);
+    /// # Ok(builder)
+    /// # }
+    /// ```
+    #[cfg(feature = "dns-https")]
+    pub fn https_server(mut self, server: SocketAddr, config: &super::HttpsConfig) -> Self
+    where
+        R: Runtime<Stream: Send, Timer: Send, Connecting: Send, Resolving: Send>
+            + Spawn<crate::http::Reaper<R>>
+            + Send
+            + Sync,
+    {
+        let asker = super::https::asker(self.runtime.clone(), server, config);
+        self.upstreams.add_https(server, asker);
+        self.server(server)
+    }
 }
 
 impl<R: Runtime + Spawn<ResolverDrive<R>>> ResolverBuilder<R> {
