@@ -49,6 +49,7 @@ mod serve_datagrams;
 mod serve_stream;
 mod server;
 mod state;
+mod tokens;
 mod wire;
 
 pub use client::{Client, ClientBuilder, ClientDrive, Exchange};

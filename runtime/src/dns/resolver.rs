@@ -79,6 +79,18 @@ impl<R: Runtime> Resolver<R> {
         self.records(name, rtype, |answer, _| answer.clone())
     }
 
+    /// As [`lookup`](Self::lookup), but that there are no such records is an answer as well: one without records, whose `rcode` and
+    /// [`soa`](Answer::soa) say why. What forwards answers wants it.
+    pub fn whole<N>(&self, name: N, rtype: RecordType) -> Lookup<Answer>
+    where
+        N: TryInto<Name>,
+        NameError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(|error| LookupError::BadName(error.into()));
+        let begun = name.map(|name| self.begin(Request::whole(name, rtype)));
+        Lookup::new(begun, |answer, _| answer.clone())
+    }
+
     /// The addresses of a host: an address as text, `localhost`, a name of the hosts file, or a name that the search list completes.
     /// IPv4 and IPv6 are asked for side by side.
     pub fn lookup_ip(&self, host: &str) -> LookupIp {
