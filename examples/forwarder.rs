@@ -14,16 +14,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use glowplug::dns::resolver::{Answer, Freshness, LookupError, ResolverConfig, Source, StaleConfig};
-use glowplug::dns::{Class, Rcode, Record, Response};
-use glowplug::runtime::dns::{Asked, system_config};
+use glowplug::dns::resolver::{Freshness, ResolverConfig, Source, StaleConfig};
+use glowplug::dns::{Class, Rcode, Response};
+use glowplug::runtime::dns::{Asked, ServerConfig, Stopper, system_config};
 use glowplug::runtime::signals::Interrupts;
 use glowplug::tokio::Tokio;
 use glowplug::tokio::dns::{Resolver, Server};
 
-struct Options {
-    listen: SocketAddr,
-    to: Vec<SocketAddr>,
+pub(crate) struct Options {
+    pub(crate) listen: SocketAddr,
+    pub(crate) to: Vec<SocketAddr>,
 }
 
 fn options() -> Result<Options, lexopt::Error> {
@@ -58,7 +58,17 @@ fn main() -> ExitCode {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.expect("tokio starts").block_on(serve(options)) {
+    let serving = async {
+        let mut interrupts = Interrupts::new()?;
+        let stop_on_interrupt = |_, stopper: Stopper| {
+            tokio::spawn(async move {
+                interrupts.next().await;
+                stopper.stop();
+            });
+        };
+        serve(options, stop_on_interrupt).await
+    };
+    match runtime.expect("tokio starts").block_on(serving) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("forwarder: {error}");
@@ -75,7 +85,11 @@ struct Counts {
     failed: AtomicU64,
 }
 
-async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+/// Serves until it is stopped. `begun` is told where, and how to stop it.
+pub(crate) async fn serve(
+    options: Options,
+    begun: impl FnOnce(SocketAddr, Stopper),
+) -> Result<(), Box<dyn std::error::Error>> {
     let (config, hosts) = system_config()?;
     let servers = if options.to.is_empty() { config.servers.clone() } else { options.to };
     // A laptop that is off the net for a while goes on with what it knows.
@@ -83,15 +97,12 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         ResolverConfig { servers, stale: Some(StaleConfig::default()), cache_entries: 50_000, ..config };
     println!("asking {}", config.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let resolver = Resolver::builder(Tokio).config(config).hosts(hosts).build();
-    let server = Server::bind(Tokio, options.listen).await?;
+    let mut serving = ServerConfig::default();
+    serving.connection.response.recursion_available = true;
+    let server = Server::bind(Tokio, options.listen).await?.config(serving);
     let at = server.local_addr()?;
     println!("answering at {at}; try: dig @{} -p {} example.org", at.ip(), at.port());
-    let stopper = server.stopper();
-    let mut interrupts = Interrupts::new()?;
-    tokio::spawn(async move {
-        interrupts.next().await;
-        stopper.stop();
-    });
+    begun(at, server.stopper());
     let counts = Arc::new(Counts::default());
     let counted = Arc::clone(&counts);
     server
@@ -117,7 +128,7 @@ async fn answer(resolver: &Resolver, counts: &Counts, asked: &Asked) -> Response
     if query.class() != Class::IN {
         return Response::error(Rcode::REFUSED);
     }
-    match resolver.lookup(query.name(), query.rtype()).await {
+    match resolver.whole(query.name(), query.rtype()).await {
         Ok(answer) => {
             if answer.source == Source::Cache {
                 counts.cached.fetch_add(1, Ordering::Relaxed);
@@ -125,22 +136,12 @@ async fn answer(resolver: &Resolver, counts: &Counts, asked: &Asked) -> Response
             if answer.freshness != Freshness::Fresh {
                 counts.stale.fetch_add(1, Ordering::Relaxed);
             }
-            respond(&answer)
+            Response::from(&answer)
         }
-        Err(LookupError::NoSuchName) => Response::error(Rcode::NXDOMAIN),
-        Err(LookupError::NoRecords) => Response::default(),
         Err(error) => {
             counts.failed.fetch_add(1, Ordering::Relaxed);
             eprintln!("{} {}: {error}", query.name(), query.rtype());
             Response::error(Rcode::SERVFAIL)
         }
     }
-}
-
-/// The aliases and the records, with as much of their time as is left.
-fn respond(answer: &Answer) -> Response {
-    let left = answer.valid_for.as_secs().min(u64::from(u32::MAX)) as u32;
-    let records = answer.chain.iter().chain(answer.records());
-    let answers = records.map(|record| Record { ttl: record.ttl.min(left), ..record.clone() }).collect();
-    Response { answers, ..Response::default() }
 }

@@ -22,6 +22,9 @@
 //! | queries that one UDP socket ever takes | 256 | [`SocketConfig::queries_per_socket`] |
 //! | how long one UDP socket takes queries | 10 s | [`SocketConfig::socket_lifetime`] |
 //! | connections to one server | 1 | fixed |
+//! | connections to one server over HTTPS | 8 | `HttpsConfig::max_connections` |
+//! | a query over HTTPS | 5 s | `HttpsConfig::timeout` |
+//! | a message over HTTPS | 65,535 bytes | fixed |
 //! | a query to one server | 5 s | [`ClientBuilder::timeout`] |
 //! | a server's connections, over TCP and TLS each | 1024 | [`ServerConfig::max_connections`] |
 //! | a server's queries over UDP at once | 4096 | [`ServerConfig::max_datagrams`] |
@@ -34,6 +37,8 @@ mod client;
 mod config;
 mod crew;
 mod drive;
+#[cfg(feature = "dns-https")]
+mod https;
 mod links;
 mod lookup;
 mod machine;
@@ -44,11 +49,14 @@ mod serve_datagrams;
 mod serve_stream;
 mod server;
 mod state;
+mod tokens;
 mod wire;
 
 pub use client::{Client, ClientBuilder, ClientDrive, Exchange};
 pub use config::{SocketConfig, config_of, system_config};
 pub use drive::Drive;
+#[cfg(feature = "dns-https")]
+pub use https::{HttpsConfig, HttpsMethod};
 pub use lookup::{Addresses, Lookup, LookupIp};
 pub use machine::{Machine, Said};
 pub use resolver::{Remote, Resolver, ResolverBuilder, ResolverDrive};

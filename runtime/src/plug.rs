@@ -50,6 +50,9 @@ macro_rules! plug {
                 Addresses, Asked, Handler, ServerConfig, SocketConfig, Stopper, system_config,
             };
 
+            #[cfg(feature = "dns-https")]
+            pub use $crate::dns::{HttpsConfig, HttpsMethod};
+
             /// A stub resolver on this runtime.
             pub type Resolver = $crate::dns::Resolver<$runtime>;
             /// A client of one name server, on this runtime.

@@ -7,20 +7,24 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use glowplug::dns::resolver::{Channel, LookupError, ResolverConfig, Source};
-use glowplug::dns::{Rcode, RecordType, Response};
+use glowplug::dns::{Rcode, Rdata, Record, RecordType, Response};
 use glowplug::runtime::dial::{Dialer, Resolve};
-use glowplug::runtime::dns::{Resolver, ServerConfig, SocketConfig, config_of};
+use glowplug::runtime::dns::{Handler as _, Resolver, ServerConfig, SocketConfig, config_of};
+use glowplug::runtime::http::{Client, Reaper};
 use glowplug::runtime::time::sleep;
-use glowplug::runtime::{Endpoint, Listener as _};
+use glowplug::runtime::{Endpoint, Listener as _, Spawn};
 use glowplug::sim::{Simulation, seeds};
 
-use crate::support::{self, accept, any_port};
+use crate::support::{self, accept, any_port, read_some, write};
 use crate::world::*;
 
 support::on_each_executor![
     every_kind_of_record,
     addresses_come_as_they_arrive,
     what_does_not_exist,
+    absence_is_an_answer_for_whoever_wants_it,
+    what_a_connection_string_of_mongodb_asks,
+    an_http_client_that_asks_this_resolver,
     the_search_list_and_the_hosts_file,
     a_cached_answer_asks_nobody,
     lookups_of_one_name_share_a_query,
@@ -111,6 +115,94 @@ async fn what_does_not_exist<R: Plug>(runtime: R) {
         assert_eq!(text(only4.iter()), BTreeSet::from(["192.0.2.4".to_owned()]));
     })
     .await;
+}
+
+async fn absence_is_an_answer_for_whoever_wants_it<R: Plug>(runtime: R) {
+    with_resolver(&runtime, async |resolver| {
+        for source in [Source::Server, Source::Cache] {
+            let cases = [
+                ("gone.example.test", Rcode::NXDOMAIN, 0, 1),
+                ("www.example.test", Rcode::NOERROR, 0, 1),
+                ("alias.example.test", Rcode::NOERROR, 1, 1),
+                ("example.test", Rcode::NOERROR, 2, 0),
+            ];
+            for (text, rcode, answers, soas) in cases {
+                let whole = resolver.whole(text, RecordType::MX).await.expect("an answer");
+                assert_eq!((whole.rcode, whole.source), (rcode, source), "{text}");
+                assert_eq!(whole.soa().is_some(), soas == 1, "{text}");
+                // What a forwarder passes on: RFC 2308 section 5 has the SOA record's smaller time.
+                let response = Response::from(&whole);
+                assert_eq!((response.answers.len(), response.authorities.len()), (answers, soas), "{text}");
+                assert!(
+                    response.authorities.iter().all(|soa| soa.rtype() == RecordType::SOA && soa.ttl <= 60)
+                );
+            }
+        }
+        // For everybody else it is what it was.
+        assert_eq!(resolver.mx("www.example.test").await, Err(LookupError::NoRecords));
+    })
+    .await;
+}
+
+/// `mongodb+srv://cluster.example.test`: hosts by SRV, options by TXT, side by side.
+async fn what_a_connection_string_of_mongodb_asks<R: Plug>(runtime: R) {
+    with_resolver(&runtime, async |resolver| {
+        let (hosts, options) =
+            join(resolver.srv("_mongodb._tcp.cluster.example.test"), resolver.txt("cluster.example.test"))
+                .await;
+        let mut hosts: Vec<_> =
+            hosts.expect("hosts").into_iter().map(|host| (host.target.to_host(), host.port)).collect();
+        hosts.sort();
+        let expected = [("a.cluster.example.test", 27017), ("b.cluster.example.test", 27018)];
+        assert_eq!(hosts, expected.map(|(host, port)| (host.to_owned(), port)));
+        assert_eq!(options.expect("options"), [&b"replicaSet=rs0&authSource=admin"[..]]);
+        assert_eq!(resolver.txt("www.example.test").await, Err(LookupError::NoRecords));
+    })
+    .await;
+}
+
+async fn an_http_client_that_asks_this_resolver<R: Plug + Spawn<Reaper<R>>>(runtime: R) {
+    // Every name is this machine.
+    let (answers, log) = counting(&runtime);
+    let local = here_for_everybody(answers);
+    with_server(&runtime, ServerConfig::default(), local, async |at| {
+        let mut listener = runtime.listen(&any_port()).await.expect("a free port");
+        let to = listener.local_endpoint().expect("an address").socket_addr().expect("TCP");
+        let resolver = resolver(&runtime, ResolverConfig { ipv6: false, ..config(at) });
+        let client =
+            Client::builder(runtime.clone()).dialer(Dialer::new(runtime.clone()).resolver(resolver)).build();
+        let serve = async {
+            let mut stream = accept(&mut listener).await;
+            let head = read_some(&mut stream, 40).await.expect("a request");
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello";
+            write(&mut stream, answer).await.expect("written");
+            String::from_utf8_lossy(&head).into_owned()
+        };
+        let url = format!("http://site.example.test:{}/page", to.port());
+        let (answer, head) = join(client.get(url).send(), serve).await;
+        assert_eq!(answer.expect("an answer").text().await.expect("its body"), "hello");
+        assert!(head.starts_with("GET /page HTTP/1.1"), "{head}");
+        assert_eq!(log.lock().expect("a log")[0].0, "site.example.test.");
+    })
+    .await;
+}
+
+/// Answers questions for A with this machine's address.
+fn here_for_everybody(inner: Answers) -> Answers {
+    Answers::new(move |asked| {
+        let name = asked.query.name().clone();
+        let is_a = asked.query.rtype() == RecordType::A;
+        let answering = inner.answer(asked);
+        async move {
+            let mut response = answering.await;
+            if is_a {
+                let address = std::net::Ipv4Addr::LOCALHOST;
+                response = Response::default();
+                response.answers.push(Record::new(name, 60, Rdata::a(address)));
+            }
+            response
+        }
+    })
 }
 
 async fn the_search_list_and_the_hosts_file<R: Plug>(runtime: R) {

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod client;
+mod https;
 mod lookups;
 mod peers;
 mod rough;

@@ -18,6 +18,10 @@ use rcgen::{CertificateParams, KeyPair};
 use crate::support;
 use crate::world::{Answers, Plug, ZONE, big_texts, name};
 
+#[path = "../../examples/forwarder.rs"]
+#[allow(dead_code, reason = "its command line is not used here")]
+mod forwarder;
+
 /// A program that runs until the test is over.
 struct Daemon {
     child: Child,
@@ -281,6 +285,42 @@ fn dig_is_answered() {
         assert!(full.contains("status: NOERROR") && !full.contains("malformed"), "{full}");
         assert!(ask("+edns=1 +noednsneg www.example.test").await.contains("status: BADVERS"));
         assert!(ask("+opcode=notify example.test SOA").await.contains("status: NOTIMP"));
+    });
+}
+
+#[test]
+fn dig_is_answered_by_the_forwarder() {
+    let Some(dig) = find("dig") else { return };
+    serving(async |upstream, _| {
+        let (begun, begins) = std::sync::mpsc::channel();
+        let options = forwarder::Options { listen: at(0), to: vec![at(upstream)] };
+        let forwarding = std::thread::spawn(move || {
+            support::on_tokio(|_| async {
+                let begun = |at, stopper| begun.send((at, stopper)).expect("somebody waits");
+                forwarder::serve(options, begun).await.expect("it serves");
+            });
+        });
+        let (at, stopper) = smol::unblock(move || begins.recv()).await.expect("it begins");
+        let ask = async |rest: &str| {
+            run(dig.clone(), words(&format!("@127.0.0.1 -p {} +tries=2 {rest}", at.port()))).await
+        };
+        // The first from the server, the second from the cache.
+        for _ in 0..2 {
+            assert_eq!(ask("+short www.example.test A").await, "192.0.2.1\n192.0.2.2\n");
+            assert_eq!(ask("+short alias.example.test A").await.lines().next(), Some("www.example.test."));
+            assert_eq!(ask("+short big.example.test TXT").await.lines().count(), 12);
+            // RFC 2308: without the SOA record nobody else could keep it.
+            let gone = ask("gone.example.test").await;
+            assert!(gone.contains("status: NXDOMAIN") && gone.contains("flags: qr rd ra"), "{gone}");
+            assert!(gone.contains("AUTHORITY: 1") && gone.contains("SOA"), "{gone}");
+            let empty = ask("www.example.test MX").await;
+            assert!(
+                empty.contains("status: NOERROR") && empty.contains("ANSWER: 0, AUTHORITY: 1"),
+                "{empty}"
+            );
+        }
+        stopper.stop();
+        smol::unblock(move || forwarding.join()).await.expect("no panic");
     });
 }
 

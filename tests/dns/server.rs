@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{join, join_all};
-use glowplug::dns::{Query, Rcode, RecordType, Response};
+use glowplug::dns::resolver::QueryError;
+use glowplug::dns::{ExchangeError, Query, Rcode, RecordType, Response};
 use glowplug::runtime::Endpoint;
 use glowplug::runtime::dns::{Client, Server, ServerConfig};
 use glowplug::runtime::time::{sleep, within};
@@ -145,15 +146,17 @@ async fn a_full_server_drops_datagrams<R: Plug>(runtime: R) {
 async fn a_full_server_lets_connections_wait<R: Plug>(runtime: R) {
     let mut config = ServerConfig::default();
     config.max_connections = 1;
-    config.connection.idle_timeout = Duration::from_millis(50);
     with_server(&runtime, config, Answers::zones(), async |at| {
-        let first = Client::builder(runtime.clone(), at).tcp_only(true).build();
+        let tcp = || Client::builder(runtime.clone(), at).tcp_only(true);
+        let first = tcp().build();
         assert_eq!(rcode(&first, "www.example.test").await, Rcode::NOERROR);
-        let before = runtime.now();
-        // Its turn comes when the first has idled for long enough.
-        let second = Client::builder(runtime.clone(), at).tcp_only(true).build();
-        assert_eq!(rcode(&second, "www.example.test").await, Rcode::NOERROR);
-        assert!(runtime.now() > before);
+        // While the first has its connection, nobody else is heard; it is.
+        let second = tcp().timeout(Duration::from_millis(60)).build();
+        let in_vain = second.ask("www.example.test", RecordType::A).expect("a name").await;
+        assert_eq!(in_vain.expect_err("no room"), QueryError::Exchange(ExchangeError::TimedOut));
+        assert_eq!(rcode(&first, "only4.example.test").await, Rcode::NOERROR);
+        drop((first, second));
+        assert_eq!(rcode(&tcp().build(), "www.example.test").await, Rcode::NOERROR);
     })
     .await;
 }

@@ -22,7 +22,7 @@ support::on_each_executor![
 ];
 
 /// A server's configuration with a certificate for `dns.test` that it signed itself, and one for clients that trust it.
-fn configs() -> (ServerConfig, ClientConfig) {
+pub(crate) fn configs() -> (ServerConfig, ClientConfig) {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["dns.test".to_owned()]).expect("a name");
     let certificate = params.self_signed(&key).expect("signed").der().clone();

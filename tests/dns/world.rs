@@ -30,6 +30,9 @@ loop2   CNAME loop1
 _imap._tcp SRV 10 0 143 first
 _imap._tcp SRV 20 0 143 second
 _none._tcp SRV 0 0 0 .
+_mongodb._tcp.cluster SRV 0 0 27017 a.cluster
+_mongodb._tcp.cluster SRV 0 0 27018 b.cluster
+cluster TXT \"replicaSet=rs0&authSource=admin\"
 words   TXT \"one \" \"and two\"
 app.corp A  192.0.2.77
 *.many  A   192.0.2.8

@@ -116,6 +116,56 @@ fn ours_on_smol(at: SocketAddr, operations: u64, callers: u64, next: fn() -> Str
     }))
 }
 
+/// The client of one server, without a cache: what is asked is sent.
+fn client_on_tokio(at: SocketAddr, operations: u64, callers: u64, next: fn() -> String) -> Measured {
+    use glowplug::tokio::{Tokio, dns::Client};
+    on_tokio(async {
+        let client = Client::builder(Tokio, at).build();
+        client.ask(next().as_str(), RecordType::A).expect("a name").await.expect("an answer");
+        let each = operations / callers;
+        let clock = Clock::start();
+        let tasks: Vec<_> = (0..callers)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move {
+                    for _ in 0..each {
+                        let asked = client.ask(next().as_str(), RecordType::A).expect("a name");
+                        black_box(asked.await.expect("an answer"));
+                    }
+                })
+            })
+            .collect();
+        for task in join_all(tasks).await {
+            task.expect("no caller panics");
+        }
+        clock.stop(each * callers)
+    })
+}
+
+fn client_on_smol(at: SocketAddr, operations: u64, callers: u64, next: fn() -> String) -> Measured {
+    use glowplug::smol::{Smol, dns::Client};
+    let executor = Arc::new(smol::Executor::new());
+    smol::block_on(executor.run(async {
+        let client = Client::builder(Smol::on(executor.clone()), at).build();
+        client.ask(next().as_str(), RecordType::A).expect("a name").await.expect("an answer");
+        let each = operations / callers;
+        let clock = Clock::start();
+        let tasks: Vec<_> = (0..callers)
+            .map(|_| {
+                let client = client.clone();
+                executor.spawn(async move {
+                    for _ in 0..each {
+                        let asked = client.ask(next().as_str(), RecordType::A).expect("a name");
+                        black_box(asked.await.expect("an answer"));
+                    }
+                })
+            })
+            .collect();
+        join_all(tasks).await;
+        clock.stop(each * callers)
+    }))
+}
+
 fn hickory(at: SocketAddr, operations: u64, callers: u64, next: fn() -> String) -> Measured {
     on_tokio(async {
         let mut udp = ConnectionConfig::udp();
@@ -163,8 +213,13 @@ pub fn works() -> Vec<Work> {
             Entry::peer("hickory-resolver", move |n| hickory(at, n, callers, next)),
         ],
     };
+    let mut at_once = work("lookups-100-at-once", 20_000, CALLERS, fresh);
+    at_once.entries.extend([
+        Entry::ours("glowplug Client on tokio", move |n| client_on_tokio(at, n, CALLERS, fresh)),
+        Entry::ours("glowplug Client on smol", move |n| client_on_smol(at, n, CALLERS, fresh)),
+    ]);
     vec![
-        work("lookups-100-at-once", 20_000, CALLERS, fresh),
+        at_once,
         work("lookups-one-by-one", 2_000, 1, fresh),
         work("cached-on-executors", 100_000, 1, known),
     ]

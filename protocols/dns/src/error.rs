@@ -139,7 +139,36 @@ pub enum ExchangeError {
     Malformed(DecodeError),
     /// The answer was the right one, but the case of its question was not kept: it may be forged. TCP will tell.
     CaseLost,
+    /// What came over HTTPS is no answer.
+    Https(HttpsError),
 }
+
+/// Why what came over HTTPS is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpsError {
+    /// Another status than success. Redirects are not followed: where they lead to would have to be resolved first.
+    Status(u16),
+    /// A body of another kind than [`MEDIA_TYPE`](crate::https::MEDIA_TYPE).
+    ContentType,
+    /// A body that is longer than any message, 65,535 bytes.
+    TooLong,
+    /// A message that does not answer what was asked.
+    WrongAnswer,
+}
+
+impl fmt::Display for HttpsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "the http status {status}"),
+            Self::ContentType => f.write_str("a body that is no dns message"),
+            Self::TooLong => f.write_str("a body that is longer than any message"),
+            Self::WrongAnswer => f.write_str("a message that answers something else"),
+        }
+    }
+}
+
+impl core::error::Error for HttpsError {}
 
 impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -148,6 +177,7 @@ impl fmt::Display for ExchangeError {
             Self::Unreachable => "the server cannot be reached",
             Self::Malformed(_) => "the answer is ill-formed",
             Self::CaseLost => "the answer did not keep the question's case",
+            Self::Https(_) => "what came over https is no answer",
         })
     }
 }
@@ -156,6 +186,7 @@ impl core::error::Error for ExchangeError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Malformed(error) => Some(error),
+            Self::Https(error) => Some(error),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use core::hash::{BuildHasher, Hasher};
 
-/// Ids are random already: they are their own hash.
+/// For ids, which are random already, and for tokens, which nobody but their owner chooses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct IdHash(u64);
 
@@ -15,6 +15,10 @@ impl Hasher for IdHash {
         for byte in bytes {
             self.0 = self.0 << 8 | u64::from(*byte);
         }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 
     fn write_u16(&mut self, id: u16) {

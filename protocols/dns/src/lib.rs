@@ -5,6 +5,7 @@
 //! - [`UdpClient`] asks over UDP and tells answers from forgeries; [`ClientConnection`] asks over TCP or TLS.
 //! - [`resolver::Resolver`] goes from host names to answers: search list, servers, aliases, cache.
 //!   [`resolver::Direct`] asks one server, and nobody else.
+//! - [`https`] turns queries into what HTTP carries, and back (RFC 8484).
 //! - [`ServerConnection`] and [`Incoming`] are the server's half; [`Zone`] answers from a zone file, [`Zones`] from several.
 //! - [`text`] reads and writes the presentation format: names, record data, zone files.
 //!
@@ -41,6 +42,7 @@ extern crate std;
 mod client;
 mod error;
 mod hash;
+pub mod https;
 mod query;
 pub mod resolver;
 mod response;
@@ -53,7 +55,7 @@ mod zone;
 mod zones;
 
 pub use client::{ClientConfig, ClientConnection, ClientEvent};
-pub use error::{DecodeError, DecodeReason, Error, ExchangeError, PeerError};
+pub use error::{DecodeError, DecodeReason, Error, ExchangeError, HttpsError, PeerError};
 pub use query::{Ignored, Query, Reply};
 pub use response::{Incoming, Rejected, Response, ResponseConfig};
 pub use server::{NotWaiting, ServerConfig, ServerConnection};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::resolver::Channel;
+use crate::resolver::{Answer, Channel};
 use crate::wire::{
     Class, Edns, EdnsOption, Flags, MessageBuilder, MessageView, Name, Opcode, Rcode, Record, RecordType,
     Section,
@@ -228,5 +228,20 @@ impl Response {
     /// A response without records.
     pub fn error(rcode: Rcode) -> Self {
         Self { rcode, ..Self::default() }
+    }
+}
+
+/// What a resolver found, passed on: aliases and records, or the SOA record that says that there are none (RFC 2308 section 6), each with as
+/// much of its time as is left.
+impl From<&Answer> for Response {
+    fn from(answer: &Answer) -> Self {
+        let left = u32::try_from(answer.valid_for.as_secs()).unwrap_or(u32::MAX);
+        let aged = |record: &Record| Record { ttl: record.ttl.min(left), ..record.clone() };
+        Self {
+            rcode: answer.rcode,
+            answers: answer.chain.iter().chain(answer.records()).map(aged).collect(),
+            authorities: answer.soa().map(aged).into_iter().collect(),
+            ..Self::default()
+        }
     }
 }

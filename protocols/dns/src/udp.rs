@@ -4,7 +4,8 @@
 //! asked, with that id, that question in that case, and that cookie. Everything else is ignored, and the wait
 //! goes on: a forger cannot end it. A socket should serve for a while and then give way to another on a new random port.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BinaryHeap, VecDeque};
+use core::cmp::Reverse;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -71,7 +72,8 @@ pub struct UdpClient {
     config: UdpConfig,
     rng: Rng,
     pending: HashMap<u16, Pending, IdHash>,
-    timers: BTreeSet<(Instant, u16)>,
+    /// The soonest first. What has ended before its time is skipped; the soonest has not.
+    timers: BinaryHeap<Reverse<(Instant, u16)>>,
     outgoing: VecDeque<u16>,
     events: VecDeque<UdpEvent>,
     closing: bool,
@@ -84,7 +86,7 @@ impl UdpClient {
             config: UdpConfig { max_in_flight: config.max_in_flight.clamp(1, 32_768), ..config },
             rng: seed.rng(),
             pending: HashMap::with_hasher(IdHash::default()),
-            timers: BTreeSet::new(),
+            timers: BinaryHeap::new(),
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             closing: false,
@@ -115,7 +117,7 @@ impl UdpClient {
         };
         let case = self.config.mix_case.then(|| self.rng.u64());
         let wake = deadline.min(now + self.config.retransmit);
-        self.timers.insert((wake, id));
+        self.timers.push(Reverse((wake, id)));
         if self.outgoing.len() > 4 * self.config.max_in_flight {
             // Nobody sends: forget what was cancelled meanwhile.
             self.outgoing.retain(|id| self.pending.contains_key(id));
@@ -153,8 +155,22 @@ impl UdpClient {
 
     fn remove(&mut self, id: u16) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
-        self.timers.remove(&(pending.wake, id));
+        self.trim();
         Some(pending)
+    }
+
+    /// Takes out the timers of exchanges that have ended: the soonest ones, and all of them before they are many.
+    fn trim(&mut self) {
+        let pending = &self.pending;
+        let live = |Reverse((at, id)): &Reverse<(Instant, u16)>| {
+            pending.get(id).is_some_and(|pending| pending.wake == *at)
+        };
+        while self.timers.peek().is_some_and(|timer| !live(timer)) {
+            self.timers.pop();
+        }
+        if self.timers.len() > 4 * pending.len() + 64 {
+            self.timers.retain(live);
+        }
     }
 
     fn end(&mut self, id: u16, result: Result<Reply, ExchangeError>) {
@@ -233,17 +249,19 @@ impl DatagramProtocol for UdpClient {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.peek().map(|Reverse((at, _))| *at)
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         // One round over what is due: each exchange moves its timer past `now` or ends.
-        while let Some(&(at, id)) = self.timers.first() {
+        while let Some(&Reverse((at, id))) = self.timers.peek() {
             if at > now {
                 return;
             }
-            self.timers.remove(&(at, id));
-            let Some(pending) = self.pending.get_mut(&id) else { continue };
+            self.timers.pop();
+            let Some(pending) = self.pending.get_mut(&id).filter(|pending| pending.wake == at) else {
+                continue;
+            };
             if pending.deadline <= now {
                 self.end(id, Err(ExchangeError::TimedOut));
                 continue;
@@ -256,8 +274,9 @@ impl DatagramProtocol for UdpClient {
                 wake = wake.min(now + pending.wait.max(Duration::from_millis(1)));
             }
             pending.wake = wake;
-            self.timers.insert((wake, id));
+            self.timers.push(Reverse((wake, id)));
         }
+        self.trim();
     }
 
     fn close(&mut self, _now: Instant) {

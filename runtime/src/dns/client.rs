@@ -132,6 +132,22 @@ impl<R: Runtime> ClientBuilder<R> {
         self.upstreams.add_tls(self.config.server, name, config.clone());
         self
     }
+
+    /// Asks over HTTPS (RFC 8484), and in no other way. The client's address is what is connected to, whatever the URL's host resolves to;
+    /// the URL says for whom the certificate has to be. A task is spawned that closes idle connections.
+    #[cfg(feature = "dns-https")]
+    pub fn https(mut self, config: &super::HttpsConfig) -> Self
+    where
+        R: Runtime<Stream: Send, Timer: Send, Connecting: Send, Resolving: Send>
+            + Spawn<crate::http::Reaper<R>>
+            + Send
+            + Sync,
+    {
+        self.config.tcp_only = true;
+        let asker = super::https::asker(self.runtime.clone(), self.config.server, config);
+        self.upstreams.add_https(self.config.server, asker);
+        self
+    }
 }
 
 impl<R: Runtime + Spawn<ClientDrive<R>>> ClientBuilder<R> {

@@ -40,10 +40,10 @@ impl Default for SocketConfig {
 }
 
 /// Servers that are not asked in the clear.
-///
-/// DNS over HTTPS has its place here: one more way to reach an address, chosen per server.
 #[derive(Clone, Default)]
 pub(super) struct Upstreams {
+    #[cfg(feature = "dns-https")]
+    https: std::collections::BTreeMap<SocketAddr, std::sync::Arc<dyn super::https::AskHttps>>,
     #[cfg(feature = "tls")]
     tls: std::collections::BTreeMap<SocketAddr, (String, crate::tls::ClientConfig)>,
 }
@@ -52,6 +52,21 @@ impl Upstreams {
     #[cfg(feature = "tls")]
     pub(super) fn add_tls(&mut self, server: SocketAddr, name: &str, config: crate::tls::ClientConfig) {
         self.tls.insert(server, (name.to_owned(), config));
+    }
+
+    #[cfg(feature = "dns-https")]
+    pub(super) fn add_https(
+        &mut self,
+        server: SocketAddr,
+        asker: std::sync::Arc<dyn super::https::AskHttps>,
+    ) {
+        self.https.insert(server, asker);
+    }
+
+    /// What asks the servers of HTTPS; they are gone from here.
+    #[cfg(feature = "dns-https")]
+    pub(super) fn take_web(&mut self) -> super::https::Web {
+        super::https::Web::new(std::mem::take(&mut self.https))
     }
 
     #[cfg(feature = "tls")]

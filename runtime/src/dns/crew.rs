@@ -113,6 +113,16 @@ impl<F: Future, C> Crew<F, C> {
         Poll::Pending
     }
 
+    /// Drops those at work for what `is` names.
+    #[cfg(feature = "dns-https")]
+    pub(super) fn dismiss_if(&mut self, is: impl Fn(&C) -> bool) {
+        for at in 0..self.places.len() {
+            if self.places[at].context.as_ref().is_some_and(&is) {
+                self.dismiss(at);
+            }
+        }
+    }
+
     fn dismiss(&mut self, at: usize) -> Option<C> {
         let place = &mut self.places[at];
         place.future.set(None);

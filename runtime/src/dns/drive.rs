@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use glowplug_core::Rng;
 use glowplug_dns::resolver::Order;
@@ -32,6 +32,8 @@ pub struct Drive<M: Machine, R: Runtime> {
     deadline: Deadline<R::Timer>,
     outcomes: Vec<Outcome>,
     orders: Vec<Order>,
+    /// Whom a turn wakes; kept for its memory, as the two above.
+    woken: Vec<Waker>,
 }
 
 impl<M: Machine, R: Runtime> Drive<M, R> {
@@ -49,6 +51,7 @@ impl<M: Machine, R: Runtime> Drive<M, R> {
             runtime,
             outcomes: Vec::new(),
             orders: Vec::new(),
+            woken: Vec::new(),
         }
     }
 }
@@ -63,7 +66,8 @@ impl<M: Machine, R: Runtime> Future for Drive<M, R> {
         let this = &mut *self;
         for _ in 0..TURNS_PER_POLL {
             let now = this.runtime.now();
-            let wanted = match this.shared.turn(now, cx.waker(), &mut this.outcomes, &mut this.orders) {
+            let (outcomes, orders) = (&mut this.outcomes, &mut this.orders);
+            let wanted = match this.shared.turn(now, cx.waker(), outcomes, orders, &mut this.woken) {
                 Turn::Go(wanted) => wanted,
                 Turn::Deserted => return Poll::Ready(()),
             };

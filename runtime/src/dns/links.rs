@@ -13,6 +13,7 @@ use glowplug_dns::{ClientConfig, ClientConnection, ExchangeError, Query};
 
 use super::Upstreams;
 use super::board::{Bell, Board};
+use super::tokens::TokenHash;
 use super::wire::Outcome;
 use crate::drive::Exclusive;
 use crate::{Endpoint, MaybeTls, Runtime};
@@ -27,7 +28,7 @@ pub(super) struct Links<R: Runtime> {
     open: BTreeMap<u64, Link<R>>,
     by_server: BTreeMap<SocketAddr, u64>,
     /// By which link a query goes.
-    via: HashMap<Token, u64>,
+    via: HashMap<Token, u64, TokenHash>,
     next: u64,
     board: Arc<Board>,
     rung: Vec<u64>,
@@ -77,7 +78,7 @@ impl<R: Runtime> Links<R> {
             rng,
             open: BTreeMap::new(),
             by_server: BTreeMap::new(),
-            via: HashMap::new(),
+            via: HashMap::default(),
             next: 0,
             board: Arc::default(),
             rung: Vec::new(),

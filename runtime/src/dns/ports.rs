@@ -20,6 +20,7 @@ use glowplug_dns::{ExchangeError, UdpClient, UdpEvent};
 
 use super::SocketConfig;
 use super::board::{Bell, Board};
+use super::tokens::TokenHash;
 use super::wire::Outcome;
 use crate::Runtime;
 use crate::drive::Datagrams;
@@ -30,11 +31,13 @@ pub(super) struct Ports<R: Runtime> {
     rng: Rng,
     open: BTreeMap<u64, Port<R>>,
     /// By which port a query went.
-    via: HashMap<Token, u64>,
+    via: HashMap<Token, u64, TokenHash>,
     next: u64,
     board: Arc<Board>,
     /// Whose bells rang; kept for its memory.
     rung: Vec<u64>,
+    /// What the sockets found; kept for its memory.
+    found: Vec<UdpEvent>,
     /// What came of queries that never got onto a socket.
     refused: Vec<Outcome>,
 }
@@ -119,10 +122,11 @@ impl<R: Runtime> Ports<R> {
             runtime,
             rng,
             open: BTreeMap::new(),
-            via: HashMap::new(),
+            via: HashMap::default(),
             next: 0,
             board: Arc::default(),
             rung: Vec::new(),
+            found: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -196,7 +200,7 @@ impl<R: Runtime> Ports<R> {
         }
         let mut rung = std::mem::take(&mut self.rung);
         self.board.take(&mut rung);
-        let mut found = Vec::new();
+        let mut found = std::mem::take(&mut self.found);
         for key in &rung {
             let Some(port) = self.open.get_mut(key) else { continue };
             if port.poll(&self.runtime, now, &mut found) {
@@ -204,10 +208,11 @@ impl<R: Runtime> Ports<R> {
             }
         }
         self.rung = rung;
-        for event in found {
+        for event in found.drain(..) {
             self.via.remove(&event.token);
             outcomes.push((event.token, event.result));
         }
+        self.found = found;
     }
 
     /// When the next port gives way to another.

@@ -79,6 +79,18 @@ impl<R: Runtime> Resolver<R> {
         self.records(name, rtype, |answer, _| answer.clone())
     }
 
+    /// As [`lookup`](Self::lookup), but that there are no such records is an answer as well: one without records, whose `rcode` and
+    /// [`soa`](Answer::soa) say why. What forwards answers wants it.
+    pub fn whole<N>(&self, name: N, rtype: RecordType) -> Lookup<Answer>
+    where
+        N: TryInto<Name>,
+        NameError: From<N::Error>,
+    {
+        let name = name.try_into().map_err(|error| LookupError::BadName(error.into()));
+        let begun = name.map(|name| self.begin(Request::whole(name, rtype)));
+        Lookup::new(begun, |answer, _| answer.clone())
+    }
+
     /// The addresses of a host: an address as text, `localhost`, a name of the hosts file, or a name that the search list completes.
     /// IPv4 and IPv6 are asked for side by side.
     pub fn lookup_ip(&self, host: &str) -> LookupIp {
@@ -262,6 +274,35 @@ impl<R: Runtime> ResolverBuilder<R> {
     #[cfg(feature = "tls")]
     pub fn tls_server(mut self, server: SocketAddr, name: &str, config: &crate::tls::ClientConfig) -> Self {
         self.upstreams.add_tls(server, name, config.clone());
+        self.server(server)
+    }
+
+    /// Adds a server that is asked over HTTPS (RFC 8484), usually on port 443, and in no other way. `server` is what is connected to, so
+    /// that no name has to be resolved first; the URL says for whom the certificate has to be. A task is spawned that closes idle
+    /// connections.
+    ///
+    /// ```
+    /// # use glowplug_runtime::dns::{HttpsConfig, ResolverBuilder};
+    /// # use glowplug_runtime::{Runtime, Spawn, http::Reaper};
+    /// # fn example<R>(builder: ResolverBuilder<R>) -> Result<ResolverBuilder<R>, Box<dyn std::error::Error>>
+    /// # where
+    /// #     R: Runtime<Stream: Send, Timer: Send, Connecting: Send, Resolving: Send> + Spawn<Reaper<R>> + Send + Sync,
+    /// # {
+    /// let quad9 = HttpsConfig::new("https://dns.quad9.net/dns-query")?;
+    /// let builder = builder.https_server(([9, 9, 9, 9], 443).into(), &quad9);
+    /// # Ok(builder)
+    /// # }
+    /// ```
+    #[cfg(feature = "dns-https")]
+    pub fn https_server(mut self, server: SocketAddr, config: &super::HttpsConfig) -> Self
+    where
+        R: Runtime<Stream: Send, Timer: Send, Connecting: Send, Resolving: Send>
+            + Spawn<crate::http::Reaper<R>>
+            + Send
+            + Sync,
+    {
+        let asker = super::https::asker(self.runtime.clone(), server, config);
+        self.upstreams.add_https(server, asker);
         self.server(server)
     }
 }

@@ -1,6 +1,6 @@
 //! What lies under the lock: the machine, and who waits for what it says.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -17,10 +17,9 @@ pub(super) struct State<M: Machine> {
     pub(super) machine: M,
     /// Dice for orders of preference.
     pub(super) rng: Rng,
-    slots: HashMap<Token, Slot<M>>,
+    slots: Slots<M>,
     /// Requests of those who have no clock: the task submits them.
     incoming: VecDeque<(Token, M::Request)>,
-    next: u64,
     handles: usize,
     /// The driver is gone.
     over: bool,
@@ -31,14 +30,63 @@ pub(super) struct State<M: Machine> {
 
 /// One request, seen from the one who waits.
 struct Slot<M: Machine> {
-    answers: VecDeque<M::Answer>,
+    /// Most requests have one answer: it needs no queue of its own.
+    answer: Option<M::Answer>,
+    more: VecDeque<M::Answer>,
     end: Option<Result<(), M::Error>>,
     waker: Option<Waker>,
 }
 
 impl<M: Machine> Slot<M> {
     fn new(end: Option<Result<(), M::Error>>) -> Self {
-        Self { answers: VecDeque::new(), end, waker: None }
+        Self { answer: None, more: VecDeque::new(), end, waker: None }
+    }
+
+    fn push(&mut self, answer: M::Answer) {
+        if self.answer.is_none() && self.more.is_empty() {
+            self.answer = Some(answer);
+        } else {
+            self.more.push_back(answer);
+        }
+    }
+
+    fn pop(&mut self) -> Option<M::Answer> {
+        self.answer.take().or_else(|| self.more.pop_front())
+    }
+}
+
+/// The slots by token. A token is a place and, above it, how often that place was given away: an old token finds nothing.
+struct Slots<M: Machine> {
+    places: Vec<(u32, Option<Slot<M>>)>,
+    free: Vec<u32>,
+}
+
+impl<M: Machine> Slots<M> {
+    fn insert(&mut self, slot: Slot<M>) -> Token {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.places.push((0, None));
+            self.places.len() as u32 - 1
+        });
+        let (turn, place) = &mut self.places[at as usize];
+        *turn = turn.wrapping_add(1);
+        *place = Some(slot);
+        Token(u64::from(*turn) << 32 | u64::from(at))
+    }
+
+    fn get_mut(&mut self, token: Token) -> Option<&mut Slot<M>> {
+        let (turn, place) = self.places.get_mut(token.0 as u32 as usize)?;
+        place.as_mut().filter(|_| u64::from(*turn) == token.0 >> 32)
+    }
+
+    fn remove(&mut self, token: Token) -> Option<Slot<M>> {
+        self.get_mut(token)?;
+        let at = token.0 as u32;
+        self.free.push(at);
+        self.places[at as usize].1.take()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
     }
 }
 
@@ -55,9 +103,8 @@ impl<M: Machine> Shared<M> {
         Arc::new(Self(Mutex::new(State {
             machine,
             rng,
-            slots: HashMap::new(),
+            slots: Slots { places: Vec::new(), free: Vec::new() },
             incoming: VecDeque::new(),
-            next: 0,
             handles: 1,
             over: false,
             task: None,
@@ -72,21 +119,19 @@ impl<M: Machine> Shared<M> {
     /// Begins a request, at `now`, or when the task next looks.
     pub(super) fn begin(&self, now: Option<Instant>, request: M::Request) -> Token {
         let mut state = self.lock();
-        state.next += 1;
-        let token = Token(state.next);
         if state.over {
-            state.slots.insert(token, Slot::new(Some(Err(M::closed()))));
-            return token;
+            return state.slots.insert(Slot::new(Some(Err(M::closed()))));
         }
-        state.slots.insert(token, Slot::new(None));
+        let token = state.slots.insert(Slot::new(None));
         match now {
             Some(now) => state.submit(now, token, request),
             None => state.incoming.push_back((token, request)),
         }
-        let mut woken = state.settle();
-        woken.extend(state.wake_task_for_work());
+        let mut woken = Vec::new();
+        state.settle(&mut woken);
+        let task = state.wake_task_for_work();
         drop(state);
-        woken.into_iter().for_each(Waker::wake);
+        woken.into_iter().chain(task).for_each(Waker::wake);
         token
     }
 
@@ -97,22 +142,24 @@ impl<M: Machine> Shared<M> {
         token: Token,
     ) -> Poll<Option<Result<M::Answer, M::Error>>> {
         let mut state = self.lock();
-        let Some(slot) = state.slots.get_mut(&token) else { return Poll::Ready(None) };
-        if let Some(answer) = slot.answers.pop_front() {
+        let Some(slot) = state.slots.get_mut(token) else { return Poll::Ready(None) };
+        if let Some(answer) = slot.pop() {
             return Poll::Ready(Some(Ok(answer)));
         }
         let Some(end) = slot.end.take() else {
-            slot.waker = Some(cx.waker().clone());
+            if !slot.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                slot.waker = Some(cx.waker().clone());
+            }
             return Poll::Pending;
         };
-        state.slots.remove(&token);
+        state.slots.remove(token);
         Poll::Ready(end.err().map(Err))
     }
 
     /// Nobody waits for this request any more.
     pub(super) fn abandon(&self, token: Token) {
         let mut state = self.lock();
-        let Some(slot) = state.slots.remove(&token) else { return };
+        let Some(slot) = state.slots.remove(token) else { return };
         state.incoming.retain(|(waiting, _)| *waiting != token);
         if slot.end.is_none() {
             state.machine.cancel(token);
@@ -145,6 +192,7 @@ impl<M: Machine> Shared<M> {
         task: &Waker,
         outcomes: &mut Vec<Outcome>,
         orders: &mut Vec<Order>,
+        woken: &mut Vec<Waker>,
     ) -> Turn {
         let mut state = self.lock();
         while let Some((token, request)) = state.incoming.pop_front() {
@@ -156,7 +204,7 @@ impl<M: Machine> Shared<M> {
         if state.machine.poll_timeout().is_some_and(|at| at <= now) {
             state.machine.handle_timeout(now);
         }
-        let woken = state.settle();
+        state.settle(woken);
         while let Some(order) = state.machine.poll_order() {
             orders.push(order);
         }
@@ -170,7 +218,7 @@ impl<M: Machine> Shared<M> {
             Turn::Go(state.sleeps_until)
         };
         drop(state);
-        woken.into_iter().for_each(Waker::wake);
+        woken.drain(..).for_each(Waker::wake);
         turn
     }
 
@@ -180,7 +228,8 @@ impl<M: Machine> Shared<M> {
         state.over = true;
         state.task = None;
         state.incoming.clear();
-        let waiting = state.slots.values_mut().filter(|slot| slot.end.is_none());
+        let slots = state.slots.places.iter_mut().filter_map(|(_, slot)| slot.as_mut());
+        let waiting = slots.filter(|slot| slot.end.is_none());
         let woken: Vec<Waker> = waiting
             .filter_map(|slot| {
                 slot.end = Some(Err(M::closed()));
@@ -195,29 +244,27 @@ impl<M: Machine> Shared<M> {
 impl<M: Machine> State<M> {
     fn submit(&mut self, now: Instant, token: Token, request: M::Request) {
         if self.machine.submit(now, token, request).is_err()
-            && let Some(slot) = self.slots.get_mut(&token)
+            && let Some(slot) = self.slots.get_mut(token)
         {
             slot.end = Some(Err(M::too_many()));
         }
     }
 
-    /// Gives everybody what the machine said to them; whom to wake.
-    fn settle(&mut self) -> Vec<Waker> {
-        let mut woken = Vec::new();
+    /// Gives everybody what the machine said to them, and tells whom to wake.
+    fn settle(&mut self, woken: &mut Vec<Waker>) {
         while let Some(said) = self.machine.poll_event() {
             let (Said::Answer(token, _) | Said::Done(token, _) | Said::Last(token, _)) = &said;
-            let Some(slot) = self.slots.get_mut(token) else { continue };
+            let Some(slot) = self.slots.get_mut(*token) else { continue };
             woken.extend(slot.waker.take());
             match said {
-                Said::Answer(_, answer) => slot.answers.push_back(answer),
+                Said::Answer(_, answer) => slot.push(answer),
                 Said::Done(_, end) => slot.end = Some(end),
                 Said::Last(_, answer) => {
-                    slot.answers.push_back(answer);
+                    slot.push(answer);
                     slot.end = Some(Ok(()));
                 }
             }
         }
-        woken
     }
 
     fn is_deserted(&self) -> bool {

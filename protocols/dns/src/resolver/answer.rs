@@ -36,18 +36,24 @@ pub struct Answer {
     pub authentic: bool,
     /// What our own verification says.
     pub verdict: SecurityVerdict,
-    pub(super) records: Arc<[Record]>,
+    pub(super) finding: Arc<Finding>,
 }
 
 impl Answer {
     /// The records of the type asked for.
     pub fn records(&self) -> &[Record] {
-        &self.records
+        &self.finding.records
+    }
+
+    /// The SOA record of the zone that says that there are no records (RFC 2308); nothing beside records. Its time to live is the one it
+    /// came with: [`valid_for`](Self::valid_for) says how much of it is left.
+    pub fn soa(&self) -> Option<&Record> {
+        self.finding.soa.as_ref()
     }
 
     /// The addresses among the records.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.records.iter().filter_map(|record| match record.data.data() {
+        self.records().iter().filter_map(|record| match record.data.data() {
             RecordData::A(address) => Some(address.into()),
             RecordData::Aaaa(address) => Some(address.into()),
             _ => None,
@@ -153,13 +159,15 @@ pub enum Event {
 }
 
 /// What one message says about one question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) rcode: Rcode,
     /// Where the chain of aliases in this message ends.
     pub(super) name: Name,
     pub(super) chain: Vec<Record>,
-    pub(super) records: Arc<[Record]>,
+    pub(super) records: Vec<Record>,
+    /// The SOA record of an answer without records.
+    pub(super) soa: Option<Record>,
     /// False if the message has aliases and does not say what is at their end.
     pub(super) complete: bool,
     pub(super) authentic: bool,
@@ -210,7 +218,7 @@ impl Finding {
                 }
                 if wanted {
                     ttl = ttl.min(record.ttl());
-                    records.push(record.to_record().map_err(malformed)?);
+                    records.push(record.to_record_of(&at).map_err(malformed)?);
                 } else if let RecordData::Cname(target) = record.data().map_err(malformed)? {
                     alias = Some((record, target.to_name()));
                 }
@@ -234,16 +242,17 @@ impl Finding {
                 let record = record.map_err(malformed)?;
                 if let RecordData::Soa(data) = record.data().map_err(malformed)? {
                     // RFC 2308 section 5: the smaller of the two says how long there is nothing.
-                    soa = Some(record.ttl().min(data.minimum));
+                    let left = record.ttl().min(data.minimum);
+                    soa = Some((left, record.to_record().map_err(malformed)?));
                 }
             }
         }
         let complete = !negative || chain.is_empty() || rcode == Rcode::NXDOMAIN || soa.is_some();
         let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
-        let ttl = match (negative, soa) {
+        let ttl = match (negative, &soa) {
             (false, _) => seconds(ttl).clamp(config.min_ttl, config.max_ttl),
-            (true, Some(soa)) => {
-                seconds(soa.min(ttl)).clamp(config.min_negative_ttl, config.max_negative_ttl)
+            (true, Some((left, _))) => {
+                seconds((*left).min(ttl)).clamp(config.min_negative_ttl, config.max_negative_ttl)
             }
             // RFC 2308 section 5: without a SOA it must not be kept. A mere alias may.
             (true, None) if !complete => seconds(ttl).clamp(config.min_ttl, config.max_ttl),
@@ -253,7 +262,8 @@ impl Finding {
             rcode,
             name: at,
             chain,
-            records: records.into(),
+            records,
+            soa: soa.map(|(_, record)| record),
             complete,
             authentic: view.flags().authentic_data(),
             ttl,
@@ -267,7 +277,7 @@ impl Finding {
 
     /// This as an answer at the end of `chain`.
     pub(super) fn answer(
-        &self,
+        self: &Arc<Self>,
         rtype: RecordType,
         mut chain: Vec<Record>,
         source: Source,
@@ -285,7 +295,7 @@ impl Finding {
             source,
             authentic: self.authentic,
             verdict: SecurityVerdict::Unchecked,
-            records: Arc::clone(&self.records),
+            finding: Arc::clone(self),
         }
     }
 }
@@ -300,18 +310,18 @@ pub(super) fn local(
     const SECONDS: u32 = 60;
     let records: Vec<Record> =
         data.into_iter().map(|data| Record::new(name.clone(), SECONDS, data)).collect();
-    Answer {
-        name: name.clone(),
-        rtype,
+    let valid_for = Duration::from_secs(u64::from(SECONDS));
+    let finding = Finding {
         rcode: Rcode::NOERROR,
+        name: name.clone(),
         chain: Vec::new(),
-        valid_for: Duration::from_secs(u64::from(SECONDS)),
-        freshness: Freshness::Fresh,
-        source,
+        records,
+        soa: None,
+        complete: true,
         authentic: false,
-        verdict: SecurityVerdict::Unchecked,
-        records: records.into(),
-    }
+        ttl: valid_for,
+    };
+    Arc::new(finding).answer(rtype, Vec::new(), source, valid_for, Freshness::Fresh)
 }
 
 /// Until when a finding of `now` holds.

@@ -33,13 +33,29 @@ pub(super) enum Hit {
     Stale(Arc<Finding>, Duration, bool),
 }
 
-/// Findings by name and type, at most so many. The names come from the network as much as from the application, so the
-/// hash is keyed.
+/// How questions are hashed. Names come from the network as much as from the application, so the hash is keyed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HashKeys(u64, u64);
+
+impl HashKeys {
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        Self(rng.u64(), rng.u64())
+    }
+
+    pub(super) fn hash(self, name: &Name, rtype: RecordType) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
+        core::hash::Hash::hash(name, &mut hasher);
+        hasher.write_u16(rtype.0);
+        hasher.finish()
+    }
+}
+
+/// Findings by name and type, at most so many.
 #[derive(Debug)]
 pub(super) struct Cache {
     table: HashTable<u32>,
     entries: Vec<Entry>,
-    keys: (u64, u64),
+    keys: HashKeys,
     hand: usize,
     max_entries: usize,
     /// How long entries are kept beyond their time.
@@ -51,7 +67,7 @@ impl Cache {
         Self {
             table: HashTable::new(),
             entries: Vec::new(),
-            keys: (rng.u64(), rng.u64()),
+            keys: HashKeys::new(rng),
             hand: 0,
             max_entries,
             max_stale,
@@ -62,15 +78,8 @@ impl Cache {
         self.entries.len()
     }
 
-    fn hash(keys: (u64, u64), name: &Name, rtype: RecordType) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(keys.0, keys.1);
-        core::hash::Hash::hash(name, &mut hasher);
-        hasher.write_u16(rtype.0);
-        hasher.finish()
-    }
-
     fn find(&self, name: &Name, rtype: RecordType) -> Option<usize> {
-        let hash = Self::hash(self.keys, name, rtype);
+        let hash = self.keys.hash(name, rtype);
         let same = |index: &u32| {
             let entry = &self.entries[*index as usize];
             entry.rtype == rtype && entry.name == *name
@@ -109,11 +118,11 @@ impl Cache {
             self.entries[index] = entry;
             index
         };
-        let hash = Self::hash(self.keys, name, rtype);
+        let hash = self.keys.hash(name, rtype);
         let (entries, keys) = (&self.entries, self.keys);
         self.table.insert_unique(hash, index as u32, |index| {
             let entry = &entries[*index as usize];
-            Self::hash(keys, &entry.name, entry.rtype)
+            keys.hash(&entry.name, entry.rtype)
         });
     }
 
@@ -126,7 +135,7 @@ impl Cache {
             if core::mem::take(&mut entry.used) && entry.expires + self.max_stale > now {
                 continue;
             }
-            let hash = Self::hash(self.keys, &entry.name, entry.rtype);
+            let hash = self.keys.hash(&entry.name, entry.rtype);
             if let Ok(slot) = self.table.find_entry(hash, |other| *other as usize == index) {
                 slot.remove();
             }

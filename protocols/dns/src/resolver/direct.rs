@@ -1,14 +1,16 @@
 //! One server, asked directly: UDP first, TCP when the answer does not fit.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use glowplug_core::{Instant, SubmitError, Token};
+use hashbrown::HashMap;
 
 use super::{Ask, Channel, Order};
 use crate::error::ExchangeError;
+use crate::hash::IdHash;
 use crate::query::{Query, Reply};
 
 /// How one server is asked.
@@ -81,8 +83,9 @@ impl Running {
 #[derive(Debug)]
 pub struct Direct {
     config: DirectConfig,
-    running: BTreeMap<Token, Running>,
-    timers: BTreeSet<(Instant, Token)>,
+    running: HashMap<Token, Running, IdHash>,
+    /// All queries have the same time, so they end in the order they began in. What has ended before is skipped; the first has not.
+    timers: VecDeque<(Instant, Token)>,
     orders: VecDeque<Order>,
     events: VecDeque<(Token, Result<Reply, QueryError>)>,
 }
@@ -92,8 +95,8 @@ impl Direct {
     pub fn new(config: DirectConfig) -> Self {
         Self {
             config,
-            running: BTreeMap::new(),
-            timers: BTreeSet::new(),
+            running: HashMap::with_hasher(IdHash::default()),
+            timers: VecDeque::new(),
             orders: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -106,10 +109,11 @@ impl Direct {
         }
         let channel = if self.config.tcp_only { Channel::Tcp } else { Channel::Udp };
         let deadline = now + self.config.timeout;
-        self.timers.insert((deadline, token));
+        self.timers.push_back((deadline, token));
         let running = Running { query, channel, deadline };
         self.orders.push_back(running.order(token, self.config.server));
         self.running.insert(token, running);
+        self.trim();
         Ok(())
     }
 
@@ -127,8 +131,20 @@ impl Direct {
 
     fn remove(&mut self, token: Token) -> Option<Running> {
         let running = self.running.remove(&token)?;
-        self.timers.remove(&(running.deadline, token));
+        self.trim();
         Some(running)
+    }
+
+    /// Takes out the timers of queries that have ended: those in front, and all of them before they are many.
+    fn trim(&mut self) {
+        let running = &self.running;
+        let live = |(at, token): &(Instant, Token)| running.get(token).is_some_and(|it| it.deadline == *at);
+        while self.timers.front().is_some_and(|timer| !live(timer)) {
+            self.timers.pop_front();
+        }
+        if self.timers.len() > 4 * running.len() + 64 {
+            self.timers.retain(live);
+        }
     }
 
     /// How a query ended, if one has.
@@ -148,12 +164,12 @@ impl Direct {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.front().map(|(at, _)| *at)
     }
 
     /// Tells the machine that its deadline may have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(_, token)) = self.timers.first().filter(|(at, _)| *at <= now) {
+        while let Some(&(_, token)) = self.timers.front().filter(|(at, _)| *at <= now) {
             self.remove(token);
             self.orders.push_back(Order::Forget(token));
             self.events.push_back((token, Err(QueryError::Exchange(ExchangeError::TimedOut))));

@@ -34,6 +34,13 @@ pub(super) struct Flight {
     pub(super) stale_at: Option<Instant>,
 }
 
+/// The lists of a flight, which pass from one to the next for their memory.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    pub(super) waiters: Vec<(Token, usize)>,
+    pub(super) order: Vec<SocketAddr>,
+}
+
 /// What a reply means for its flight.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -46,17 +53,12 @@ pub(super) enum Step {
 }
 
 impl Flight {
-    pub(super) fn new(
-        name: Name,
-        rtype: RecordType,
-        order: Vec<SocketAddr>,
-        config: &ResolverConfig,
-    ) -> Self {
+    pub(super) fn new(name: Name, rtype: RecordType, lists: Lists, config: &ResolverConfig) -> Self {
         Self {
             name,
             rtype,
-            waiters: Vec::new(),
-            order,
+            waiters: lists.waiters,
+            order: lists.order,
             position: 0,
             pass: 0,
             exchange: None,
@@ -67,6 +69,14 @@ impl Flight {
             stale: None,
             stale_at: None,
         }
+    }
+
+    /// What of an ended flight may serve another.
+    pub(super) fn into_lists(self) -> Lists {
+        let (mut waiters, mut order) = (self.waiters, self.order);
+        waiters.clear();
+        order.clear();
+        Lists { waiters, order }
     }
 
     fn first_channel(config: &ResolverConfig) -> Channel {

@@ -1,6 +1,7 @@
 //! One lookup: the names it tries, one after another, and the types it wants of each, side by side.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
@@ -9,7 +10,7 @@ use glowplug_core::{Instant, Token};
 
 use super::answer::{self, Event, Finding, Freshness, LookupError, MAX_CHAIN, Source};
 use super::cache::Hit;
-use super::{Resolver, Timer, candidate_names};
+use super::{Resolver, SPARE, Timer, candidate_names};
 use crate::wire::{Name, NameError, Rdata, Record, RecordType};
 
 /// One type of a lookup.
@@ -26,14 +27,28 @@ pub(super) struct Leg {
     pub(super) done: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Lookup {
     pub(super) types: Vec<RecordType>,
     pub(super) candidates: VecDeque<Name>,
     pub(super) legs: Vec<Leg>,
+    /// That there is nothing is an answer.
+    pub(super) absence: bool,
     pub(super) found: bool,
     pub(super) failure: Option<LookupError>,
     pub(super) deadline: Instant,
+}
+
+impl Lookup {
+    /// Empties everything but what lists have allocated.
+    fn reset(&mut self) {
+        self.types.clear();
+        self.candidates.clear();
+        self.legs.clear();
+        self.absence = false;
+        self.found = false;
+        self.failure = None;
+    }
 }
 
 impl Resolver {
@@ -53,30 +68,32 @@ impl Resolver {
             let listed = listed.to_vec();
             return self.local_addresses(token, &name, &listed, [v4, v6], Source::Hosts);
         }
-        let mut types = Vec::with_capacity(2);
-        if v4 {
-            types.push(RecordType::A);
-        }
-        if v6 && self.config.ipv6 {
-            types.push(RecordType::AAAA);
-        }
+        let both = [RecordType::A, RecordType::AAAA];
+        let types = &both[usize::from(!v4)..1 + usize::from(v6 && self.config.ipv6)];
         match self.candidates(host) {
-            Ok(candidates) => self.begin(now, token, types, candidates),
+            Ok(candidates) => self.begin(now, token, types, candidates, false),
             Err(error) => self.finish(token, Err(LookupError::BadName(error))),
         }
     }
 
-    fn candidates(&self, host: &str) -> Result<VecDeque<Name>, NameError> {
+    fn candidates(&self, host: &str) -> Result<Vec<Name>, NameError> {
         let config = &self.config;
         let mut names = candidate_names(host, &config.search, config.ndots, config.search_style)?;
         if config.no_tld_query && !host.contains('.') {
             let bare = Name::from_text(host.as_bytes())?;
             names.retain(|name| *name != bare);
         }
-        Ok(names.into())
+        Ok(names)
     }
 
-    pub(super) fn begin_records(&mut self, now: Instant, token: Token, name: Name, rtype: RecordType) {
+    pub(super) fn begin_records(
+        &mut self,
+        now: Instant,
+        token: Token,
+        name: Name,
+        rtype: RecordType,
+        absence: bool,
+    ) {
         if is_localhost(&name) && matches!(rtype, RecordType::A | RecordType::AAAA) {
             let families = [rtype == RecordType::A, rtype == RecordType::AAAA];
             return self.local_addresses(token, &name, LOCALHOST, families, Source::Local);
@@ -85,14 +102,14 @@ impl Resolver {
         if let Some(Hit::Fresh(finding, left)) = self.cache.get(now, &name, rtype)
             && finding.complete
         {
-            if finding.records.is_empty() {
+            if finding.records.is_empty() && !absence {
                 return self.events.push_back(Event::Done(token, Err(finding.absence())));
             }
             let answer = finding.answer(rtype, Vec::new(), Source::Cache, left, Freshness::Fresh);
             self.events.push_back(Event::Answer(token, answer));
             return self.events.push_back(Event::Done(token, Ok(())));
         }
-        self.begin(now, token, alloc::vec![rtype], VecDeque::from([name]));
+        self.begin(now, token, &[rtype], [name], absence);
     }
 
     /// Answers with addresses that are known without asking.
@@ -122,10 +139,20 @@ impl Resolver {
         self.finish(token, if found { Ok(()) } else { Err(LookupError::NoRecords) });
     }
 
-    fn begin(&mut self, now: Instant, token: Token, types: Vec<RecordType>, candidates: VecDeque<Name>) {
-        let deadline = now + self.config.lookup_timeout;
-        self.timers.insert((deadline, Timer::Lookup(token)));
-        let lookup = Lookup { types, candidates, legs: Vec::new(), found: false, failure: None, deadline };
+    fn begin(
+        &mut self,
+        now: Instant,
+        token: Token,
+        types: &[RecordType],
+        candidates: impl IntoIterator<Item = Name>,
+        absence: bool,
+    ) {
+        let mut lookup = self.spare_lookups.pop().unwrap_or_default();
+        lookup.types.extend_from_slice(types);
+        lookup.candidates.extend(candidates);
+        lookup.absence = absence;
+        lookup.deadline = now + self.config.lookup_timeout;
+        self.timers.insert((lookup.deadline, Timer::Lookup(token)));
         self.lookups.insert(token, lookup);
         self.next_candidate(token);
     }
@@ -147,7 +174,8 @@ impl Resolver {
             flight: None,
             done: false,
         };
-        lookup.legs = lookup.types.iter().map(leg).collect();
+        lookup.legs.clear();
+        lookup.legs.extend(lookup.types.iter().map(leg));
         self.todo.extend((0..lookup.legs.len()).map(|leg| (token, leg)));
     }
 
@@ -155,7 +183,7 @@ impl Resolver {
         &mut self,
         token: Token,
         index: usize,
-        finding: &Finding,
+        finding: &Arc<Finding>,
         source: Source,
         left: Duration,
         freshness: Freshness,
@@ -177,7 +205,7 @@ impl Resolver {
             self.todo.push_back((token, index));
             return;
         }
-        if finding.records.is_empty() {
+        if finding.records.is_empty() && !lookup.absence {
             return self.leg_failed(token, index, finding.absence());
         }
         let chain = core::mem::take(&mut leg.chain);
@@ -225,7 +253,7 @@ impl Resolver {
 
     /// Takes a lookup out of all tables, with the flights that it alone waited for.
     pub(super) fn remove(&mut self, token: Token) {
-        let Some(lookup) = self.lookups.remove(&token) else { return };
+        let Some(mut lookup) = self.lookups.remove(&token) else { return };
         self.timers.remove(&(lookup.deadline, Timer::Lookup(token)));
         for id in lookup.legs.iter().filter_map(|leg| leg.flight) {
             let Some(flight) = self.flights.get_mut(&id) else { continue };
@@ -233,6 +261,10 @@ impl Resolver {
             if flight.waiters.is_empty() {
                 self.drop_flight(id);
             }
+        }
+        if self.spare_lookups.len() < SPARE {
+            lookup.reset();
+            self.spare_lookups.push(lookup);
         }
     }
 }

@@ -26,12 +26,14 @@ mod lookup;
 mod request;
 mod servers;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
 use glowplug_core::{Instant, Rng, Seed, SubmitError, Token};
+use hashbrown::{HashMap, HashTable};
 
 pub use answer::{Answer, Event, Freshness, LookupError, SecurityVerdict, Source};
 pub use candidates::{SearchStyle, candidate_names};
@@ -42,11 +44,12 @@ pub use hosts::Hosts;
 pub use request::{Ask, Channel, Order, Request};
 
 use crate::error::ExchangeError;
+use crate::hash::IdHash;
 use crate::query::Reply;
 use crate::wire::{Name, Rcode, Rdata, RecordType};
 use answer::Finding;
-use cache::{Cache, Hit};
-use flight::{Flight, Step};
+use cache::{Cache, HashKeys, Hit};
+use flight::{Flight, Lists, Step};
 use lookup::{Leg, Lookup};
 use servers::Servers;
 
@@ -76,10 +79,15 @@ pub struct Resolver {
     servers: Servers,
     cache: Cache,
     rng: Rng,
-    lookups: BTreeMap<Token, Lookup>,
-    flights: BTreeMap<u64, Flight>,
-    by_question: BTreeMap<(RecordType, Name), u64>,
-    exchanges: BTreeMap<Token, Exchange>,
+    lookups: HashMap<Token, Lookup, IdHash>,
+    flights: HashMap<u64, Flight, IdHash>,
+    /// Flights by name and type.
+    by_question: HashTable<u64>,
+    keys: HashKeys,
+    exchanges: HashMap<Token, Exchange, IdHash>,
+    /// What has ended and left its memory to what comes.
+    spare_lookups: Vec<Lookup>,
+    spare_lists: Vec<Lists>,
     timers: BTreeSet<(Instant, Timer)>,
     /// Legs that have a question to ask.
     todo: VecDeque<(Token, usize)>,
@@ -98,11 +106,14 @@ impl Resolver {
             cache: Self::new_cache(&config, &mut rng),
             config,
             hosts,
+            lookups: HashMap::default(),
+            flights: HashMap::default(),
+            by_question: HashTable::new(),
+            keys: HashKeys::new(&mut rng),
             rng,
-            lookups: BTreeMap::new(),
-            flights: BTreeMap::new(),
-            by_question: BTreeMap::new(),
-            exchanges: BTreeMap::new(),
+            exchanges: HashMap::default(),
+            spare_lookups: Vec::new(),
+            spare_lists: Vec::new(),
             timers: BTreeSet::new(),
             todo: VecDeque::new(),
             orders: VecDeque::new(),
@@ -152,7 +163,9 @@ impl Resolver {
         }
         match request {
             Request::Addresses { host, families } => self.begin_addresses(now, token, &host, families),
-            Request::Records { name, rtype } => self.begin_records(now, token, name, rtype),
+            Request::Records { name, rtype, absence } => {
+                self.begin_records(now, token, name, rtype, absence);
+            }
             Request::Reverse(address) => match self.hosts.name(address) {
                 Some(name) => {
                     let data = [Rdata::ptr(name)];
@@ -160,7 +173,7 @@ impl Resolver {
                     self.events.push_back(Event::Answer(token, answer));
                     self.events.push_back(Event::Done(token, Ok(())));
                 }
-                None => self.begin_records(now, token, Name::reverse(address), RecordType::PTR),
+                None => self.begin_records(now, token, Name::reverse(address), RecordType::PTR, false),
             },
         }
         self.run(now);
@@ -244,8 +257,11 @@ impl Resolver {
             Some(Hit::Stale(finding, age, false)) => Some((finding, now - age)),
             None => None,
         };
-        let key = (rtype, name);
-        let (id, fresh) = match self.by_question.get(&key) {
+        let hash = self.keys.hash(&name, rtype);
+        let same = |id: &u64| {
+            self.flights.get(id).is_some_and(|flight| flight.rtype == rtype && flight.name == name)
+        };
+        let (id, fresh) = match self.by_question.find(hash, same) {
             Some(id) => (*id, false),
             None => (self.new_id(), true),
         };
@@ -268,8 +284,9 @@ impl Resolver {
             }
             return;
         }
-        let order = self.servers.order(now, self.config.rotate);
-        let mut flight = Flight::new(key.1.clone(), rtype, order, &self.config);
+        let mut lists = self.spare_lists.pop().unwrap_or_default();
+        self.servers.order(now, self.config.rotate, &mut lists.order);
+        let mut flight = Flight::new(name, rtype, lists, &self.config);
         flight.waiters.push((token, index));
         if let (Some(stale), Some(config)) = (stale, self.config.stale) {
             let at = now + config.client_timeout;
@@ -277,8 +294,11 @@ impl Resolver {
             flight.stale_at = Some(at);
             self.timers.insert((at, Timer::Stale(id)));
         }
-        self.by_question.insert(key, id);
         self.flights.insert(id, flight);
+        let (keys, flights) = (self.keys, &self.flights);
+        self.by_question.insert_unique(hash, id, |id| {
+            flights.get(id).map_or(0, |flight| keys.hash(&flight.name, flight.rtype))
+        });
         if let Some(server) = self.servers.probe(now, self.config.probe_chance) {
             self.send(now, id, server, true);
         }
@@ -302,8 +322,12 @@ impl Resolver {
         let token = Token(self.new_id());
         let Some(flight) = self.flights.get_mut(&id) else { return };
         let limit = match self.servers.get(server) {
-            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost.
-            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => self.config.timeout,
+            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost. One
+            // that was lost altogether must not cost the whole lookup either.
+            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => match flight.pass {
+                0 => self.config.timeout.min(FIRST_TCP_TIMEOUT),
+                _ => self.config.timeout,
+            },
             Some(server) => server.time_limit(&self.config, flight.pass),
             None => self.config.timeout,
         };
@@ -372,12 +396,13 @@ impl Resolver {
 
     /// Ends a flight with an answer.
     fn settle(&mut self, now: Instant, id: u64, finding: Finding) {
-        let Some(flight) = self.land(id) else { return };
+        let Some(mut flight) = self.land(id) else { return };
         let finding = Arc::new(finding);
         self.cache.put(now, &flight.name, flight.rtype, Arc::clone(&finding));
-        for (token, leg) in flight.waiters {
+        for (token, leg) in flight.waiters.drain(..) {
             self.found(token, leg, &finding, Source::Server, finding.ttl, Freshness::Fresh);
         }
+        self.recycle(flight);
     }
 
     /// Ends a flight without one.
@@ -409,10 +434,20 @@ impl Resolver {
         }
     }
 
+    /// Keeps what another flight can use.
+    fn recycle(&mut self, flight: Flight) {
+        if self.spare_lists.len() < SPARE {
+            self.spare_lists.push(flight.into_lists());
+        }
+    }
+
     /// Takes a flight out of all tables.
     fn land(&mut self, id: u64) -> Option<Flight> {
         let flight = self.flights.remove(&id)?;
-        self.by_question.remove(&(flight.rtype, flight.name.clone()));
+        let hash = self.keys.hash(&flight.name, flight.rtype);
+        if let Ok(entry) = self.by_question.find_entry(hash, |known| *known == id) {
+            entry.remove();
+        }
         if let Some(at) = flight.stale_at {
             self.timers.remove(&(at, Timer::Stale(id)));
         }
@@ -433,11 +468,22 @@ impl Resolver {
     }
 }
 
-fn leg_of(lookups: &mut BTreeMap<Token, Lookup>, token: Token, index: usize, change: impl FnOnce(&mut Leg)) {
+fn leg_of(
+    lookups: &mut HashMap<Token, Lookup, IdHash>,
+    token: Token,
+    index: usize,
+    change: impl FnOnce(&mut Leg),
+) {
     if let Some(leg) = lookups.get_mut(&token).and_then(|lookup| lookup.legs.get_mut(index)) {
         change(leg);
     }
 }
+
+/// In the first pass an answer that did not fit has at most so long over TCP: room for one lost segment while connecting.
+const FIRST_TCP_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// How many ended lookups and flights leave their memory to others.
+const SPARE: usize = 256;
 
 /// RFC 8767 section 4: answers that are out of date are given out for 30 seconds.
 const STALE_TTL: Duration = Duration::from_secs(30);

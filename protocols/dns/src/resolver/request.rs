@@ -35,6 +35,8 @@ pub enum Request {
         name: Name,
         /// The type.
         rtype: RecordType,
+        /// That there are none is an answer as well, with the SOA record that says so, and no error.
+        absence: bool,
     },
     /// The name of an address.
     Reverse(IpAddr),
@@ -48,7 +50,12 @@ impl Request {
 
     /// The records of one type at one name.
     pub fn records(name: Name, rtype: RecordType) -> Self {
-        Self::Records { name, rtype }
+        Self::Records { name, rtype, absence: false }
+    }
+
+    /// The records of one type at one name, or that there are none.
+    pub fn whole(name: Name, rtype: RecordType) -> Self {
+        Self::Records { name, rtype, absence: true }
     }
 }
 

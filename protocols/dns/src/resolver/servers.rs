@@ -108,14 +108,20 @@ impl Servers {
         self.list.iter_mut().find(|server| server.address == address)
     }
 
-    /// The servers in the order to ask them in.
-    pub(super) fn order(&mut self, now: Instant, rotate: bool) -> Vec<SocketAddr> {
+    /// Puts the servers into `order`, in the order to ask them in.
+    pub(super) fn order(&mut self, now: Instant, rotate: bool, order: &mut Vec<SocketAddr>) {
         let start = if rotate { self.rng.below(self.list.len() as u64) as usize } else { 0 };
         let (behind, front) = self.list.split_at(start.min(self.list.len()));
-        let mut order: Vec<&Server> = front.iter().chain(behind).collect();
+        order.clear();
+        order.extend(front.iter().chain(behind).map(|server| server.address));
+        if self.list.iter().all(|server| server.failures == 0) {
+            return;
+        }
         // A stable sort: equals stay in the order of the configuration.
-        order.sort_by_key(|server| (server.down_until > now, server.failures));
-        order.into_iter().map(|server| server.address).collect()
+        order.sort_by_key(|address| {
+            let server = self.list.iter().find(|server| server.address == *address);
+            server.map(|server| (server.down_until > now, server.failures))
+        });
     }
 
     /// A server that has rested long enough to be tried again beside another, one time in `chance`.

@@ -1,20 +1,19 @@
-//! Record data, typed.
+//! Record data, borrowed and typed.
 
 use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::reader::Reader;
 use super::svcb::strings;
-use super::{Name, NameRef, OptView, RecordType, SvcParams, Svcb, schema};
-use crate::error::{DecodeError, DecodeReason};
+use super::{NameRef, OptView, RecordType, SvcParams, Svcb, schema};
+use crate::error::DecodeError;
 
-/// The data of one record, borrowed from a message or from an [`Rdata`].
+/// The data of one record, borrowed from a message or from an [`Rdata`](super::Rdata).
 ///
 /// The types in daily use have their own variant; every other type is [`Other`](Self::Other), as are bytes that do not
-/// have the form their type asks for when they come from [`Rdata::data`].
+/// have the form their type asks for when they come from [`Rdata::data`](super::Rdata::data).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordData<'a> {
@@ -427,175 +426,4 @@ fn bitmap<'a>(r: &mut Reader<'a>) -> Result<TypeBitmap<'a>, DecodeError> {
     let start = r.at;
     schema::step(schema::Field::Bitmap, r)?;
     Ok(TypeBitmap(&r.message[start..r.at]))
-}
-
-/// The data of one record, owned: its type and its uncompressed wire form.
-///
-/// Equality looks at names without regard to case, at everything else byte by byte. Clones share their bytes.
-///
-/// ```
-/// use glowplug_dns::{Rdata, RecordData, RecordType};
-/// let data: Rdata = Rdata::from_text(RecordType::MX, "10 mail.example.org.")?;
-/// let RecordData::Mx(mx) = data.data() else { panic!() };
-/// assert_eq!(mx.preference, 10);
-/// assert_eq!(data.to_string(), "10 mail.example.org.");
-/// # Ok::<_, glowplug_dns::text::TextError>(())
-/// ```
-#[derive(Clone)]
-pub struct Rdata {
-    rtype: RecordType,
-    wire: Bytes,
-}
-
-impl Rdata {
-    /// Record data of `rtype`, checked. The types unknown here take any bytes.
-    pub fn new(rtype: RecordType, wire: Bytes) -> Result<Self, DecodeError> {
-        if wire.len() > usize::from(u16::MAX) {
-            return Err(DecodeError::new(usize::from(u16::MAX), DecodeReason::DataTooLong));
-        }
-        schema::check(rtype, Reader::new(&wire, 0, wire.len()))?;
-        // A pointer would point into a message that is not there.
-        let mut plain = BytesMut::with_capacity(wire.len());
-        schema::expand(rtype, Reader::new(&wire, 0, wire.len()), &mut plain)?;
-        Ok(Self { rtype, wire: if plain == wire { wire } else { plain.freeze() } })
-    }
-
-    /// Copies record data out of a message.
-    pub(crate) fn read(
-        rtype: RecordType,
-        message: &[u8],
-        start: usize,
-        end: usize,
-    ) -> Result<Self, DecodeError> {
-        if schema::fields(rtype).is_none() {
-            return Ok(Self { rtype, wire: Bytes::copy_from_slice(&message[start..end]) });
-        }
-        Self::read_in(rtype, message, start, end, &mut BytesMut::with_capacity(end - start))
-    }
-
-    /// Copies record data out of a message into `arena`, which is empty and serves several records: they share its allocation.
-    pub(crate) fn read_in(
-        rtype: RecordType,
-        message: &[u8],
-        start: usize,
-        end: usize,
-        arena: &mut BytesMut,
-    ) -> Result<Self, DecodeError> {
-        if schema::fields(rtype).is_none() {
-            arena.extend_from_slice(&message[start..end]);
-        } else {
-            schema::expand(rtype, Reader::new(message, start, end), arena)?;
-        }
-        if arena.len() > usize::from(u16::MAX) {
-            return Err(DecodeError::new(start, DecodeReason::DataTooLong));
-        }
-        Ok(Self { rtype, wire: arena.split().freeze() })
-    }
-
-    /// Record data that was put together by one of the functions below.
-    pub(crate) fn trusted(rtype: RecordType, wire: Bytes) -> Self {
-        Self { rtype, wire }
-    }
-
-    /// An A record's data.
-    pub fn a(address: Ipv4Addr) -> Self {
-        Self::trusted(RecordType::A, Bytes::copy_from_slice(&address.octets()))
-    }
-
-    /// An AAAA record's data.
-    pub fn aaaa(address: Ipv6Addr) -> Self {
-        Self::trusted(RecordType::AAAA, Bytes::copy_from_slice(&address.octets()))
-    }
-
-    /// An NS record's data.
-    pub fn ns(name: &Name) -> Self {
-        Self::trusted(RecordType::NS, Bytes::copy_from_slice(name.as_wire()))
-    }
-
-    /// A CNAME record's data.
-    pub fn cname(name: &Name) -> Self {
-        Self::trusted(RecordType::CNAME, Bytes::copy_from_slice(name.as_wire()))
-    }
-
-    /// A PTR record's data.
-    pub fn ptr(name: &Name) -> Self {
-        Self::trusted(RecordType::PTR, Bytes::copy_from_slice(name.as_wire()))
-    }
-
-    /// An MX record's data.
-    pub fn mx(preference: u16, exchange: &Name) -> Self {
-        let mut out = BytesMut::with_capacity(2 + exchange.as_wire().len());
-        out.put_u16(preference);
-        out.put_slice(exchange.as_wire());
-        Self::trusted(RecordType::MX, out.freeze())
-    }
-
-    /// A SRV record's data.
-    pub fn srv(priority: u16, weight: u16, port: u16, target: &Name) -> Self {
-        let mut out = BytesMut::with_capacity(6 + target.as_wire().len());
-        for number in [priority, weight, port] {
-            out.put_u16(number);
-        }
-        out.put_slice(target.as_wire());
-        Self::trusted(RecordType::SRV, out.freeze())
-    }
-
-    /// A TXT record's data: `text` in strings of 255 bytes. What does not fit into 65,535 bytes is left out.
-    pub fn txt(text: &[u8]) -> Self {
-        let text = &text[..text.len().min(255 * 255)];
-        let mut out = BytesMut::with_capacity(text.len() + text.len() / 255 + 1);
-        let mut put = |string: &[u8]| {
-            out.put_u8(string.len() as u8);
-            out.put_slice(string);
-        };
-        if text.is_empty() {
-            put(b"");
-        }
-        text.chunks(255).for_each(put);
-        Self::trusted(RecordType::TXT, out.freeze())
-    }
-
-    /// A SOA record's data.
-    pub fn soa(soa: &Soa<'_>) -> Self {
-        let mut out = BytesMut::with_capacity(soa.mname.wire_len() + soa.rname.wire_len() + 20);
-        soa.mname.write(&mut out);
-        soa.rname.write(&mut out);
-        for number in [soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum] {
-            out.put_u32(number);
-        }
-        Self::trusted(RecordType::SOA, out.freeze())
-    }
-
-    /// The type.
-    pub fn rtype(&self) -> RecordType {
-        self.rtype
-    }
-
-    /// The uncompressed wire form.
-    pub fn as_wire(&self) -> &[u8] {
-        &self.wire
-    }
-
-    /// The data, typed. OPT data and the like that nobody checked come as [`RecordData::Other`] when they are broken.
-    pub fn data(&self) -> RecordData<'_> {
-        RecordData::read(self.rtype, &self.wire, 0, self.wire.len())
-            .unwrap_or(RecordData::Other(self.rtype, &self.wire))
-    }
-}
-
-impl PartialEq for Rdata {
-    fn eq(&self, other: &Self) -> bool {
-        self.rtype == other.rtype && schema::equal(self.rtype, &self.wire, &other.wire)
-    }
-}
-
-impl Eq for Rdata {}
-
-impl Hash for Rdata {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.rtype.hash(state);
-        // Equal data differs at most in the case of names.
-        self.wire.len().hash(state);
-        self.wire.iter().for_each(|b| state.write_u8(b.to_ascii_lowercase()));
-    }
 }

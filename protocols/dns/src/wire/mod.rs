@@ -11,6 +11,7 @@ mod header;
 mod message;
 mod name;
 mod name_ref;
+mod rdata;
 pub(crate) mod reader;
 pub(crate) mod schema;
 mod svcb;
@@ -19,14 +20,15 @@ mod view;
 pub use build::{MessageBuilder, NoRoom, Section};
 pub use code::{Class, Opcode, Rcode, RecordType, UnknownCode};
 pub use data::{
-    Caa, Dnskey, Ds, Mx, Naptr, Nsec, Nsec3, Nsec3param, Rdata, RecordData, Rrsig, Soa, Srv, Sshfp, Strings,
-    Tlsa, TypeBitmap,
+    Caa, Dnskey, Ds, Mx, Naptr, Nsec, Nsec3, Nsec3param, RecordData, Rrsig, Soa, Srv, Sshfp, Strings, Tlsa,
+    TypeBitmap,
 };
 pub use edns::{ClientSubnet, Cookie, Edns, EdnsOption, OptView, OptionCode, RawOption};
 pub use header::{Flags, Header};
 pub use message::{Message, Question, Record};
 pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use name_ref::{Labels, NameRef};
+pub use rdata::Rdata;
 pub(crate) use svcb::strings;
 pub use svcb::{SvcKey, SvcParam, SvcParams, Svcb};
 pub use view::{MessageView, QuestionView, RecordView, Records};

@@ -122,6 +122,23 @@ impl Name {
         idna::domain_to_unicode(text).0
     }
 
+    /// The name as URLs, certificates and connection strings have it: without the final dot. The root is `.`.
+    ///
+    /// ```
+    /// # use glowplug_dns::Name;
+    /// let name: Name = "db.example.org.".parse()?;
+    /// assert_eq!(name.to_host(), "db.example.org");
+    /// # Ok::<_, glowplug_dns::NameError>(())
+    /// ```
+    pub fn to_host(&self) -> String {
+        use alloc::string::ToString;
+        let mut text = self.to_string();
+        if text.len() > 1 {
+            text.pop();
+        }
+        text
+    }
+
     /// The name as a borrowed one.
     #[inline]
     pub fn as_ref(&self) -> NameRef<'_> {

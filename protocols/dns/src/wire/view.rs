@@ -277,6 +277,18 @@ impl<'a> RecordView<'a> {
         })
     }
 
+    /// An owned copy like [`to_record`](Self::to_record). Its owner is known to be `owner`, whose bytes it shares if it is in the same
+    /// case.
+    pub(crate) fn to_record_of(self, owner: &super::Name) -> Result<super::Record, DecodeError> {
+        let name = self.owner()?;
+        Ok(super::Record {
+            name: if name.eq_with_case(owner.as_ref()) { owner.clone() } else { name.to_name() },
+            class: self.class,
+            ttl: self.ttl,
+            data: super::Rdata::read(self.rtype, self.message, self.data_at, self.data_end)?,
+        })
+    }
+
     /// An owned copy like [`to_record`](Self::to_record), whose data lies in `arena` and whose name is that of the record before it when
     /// both point to the same place.
     pub(super) fn to_record_in(
