@@ -16,6 +16,11 @@ use crate::drive::Deadline;
 use crate::time::within;
 use crate::{BoxFuture, Endpoint, MaybeTls, Runtime};
 
+#[cfg(feature = "mongodb")]
+mod dialing;
+#[cfg(feature = "mongodb")]
+pub(crate) use dialing::Dialing;
+
 /// Turns names into addresses: the choice of a client's builder. Without one, the runtime's own resolver is asked, which is the
 /// system's.
 pub trait Resolve: Send + Sync {

@@ -29,10 +29,13 @@ mod database;
 mod error;
 mod find;
 mod janitor;
+mod opening;
 #[cfg(feature = "mongodb-memory")]
 mod server;
 mod session;
 mod shared;
+#[cfg(feature = "dns")]
+mod srv;
 #[cfg(feature = "tls")]
 mod tls;
 mod write;

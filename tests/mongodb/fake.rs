@@ -10,7 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use glowplug::mongodb::bson::{Document, RawDocument};
 use glowplug::mongodb::{Limits, Request, ServerConnection, doc};
 use glowplug::runtime::drive::Exclusive;
-use glowplug::runtime::{Listener, Runtime};
+use glowplug::runtime::{Listener, Runtime, Transport};
 
 use crate::support::{any_port, beside, write};
 
@@ -52,12 +52,22 @@ pub(crate) async fn beside_bare_fake<R: Runtime>(
     answer: impl Fn(&str, &Request) -> Answer,
     test: impl AsyncFnOnce(String),
 ) {
+    beside_fake_on(runtime, |stream| stream, answer, test).await;
+}
+
+/// The same on streams of the test's own making.
+pub(crate) async fn beside_fake_on<R: Runtime, T: Transport>(
+    runtime: R,
+    wrap: impl Fn(R::Stream) -> T,
+    answer: impl Fn(&str, &Request) -> Answer,
+    test: impl AsyncFnOnce(String),
+) {
     let mut listener = runtime.listen(&any_port()).await.expect("a free port");
     let at = listener.local_endpoint().expect("an address").to_string();
     let mut connections: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
     let serving = poll_fn(|cx| {
         while let Poll::Ready(Ok((stream, _))) = listener.poll_accept(cx) {
-            connections.push(serve(&runtime, stream, &answer).boxed_local());
+            connections.push(serve(&runtime, wrap(stream), &answer).boxed_local());
         }
         while let Poll::Ready(Some(())) = connections.poll_next_unpin(cx) {}
         Poll::<()>::Pending
@@ -65,7 +75,7 @@ pub(crate) async fn beside_bare_fake<R: Runtime>(
     beside(test(at), pin!(serving)).await;
 }
 
-async fn serve<R: Runtime>(runtime: &R, stream: R::Stream, answer: &impl Fn(&str, &Request) -> Answer) {
+async fn serve<R: Runtime, T: Transport>(runtime: &R, stream: T, answer: &impl Fn(&str, &Request) -> Answer) {
     let mut driver = Exclusive::new(runtime.clone(), stream, ServerConnection::new(Limits::default()));
     while let Ok(Some(request)) = driver.next_event().await {
         let name = request.command().and_then(|doc| doc.iter().next()?.ok()).map_or("", |(name, _)| name);

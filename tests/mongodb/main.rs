@@ -9,6 +9,9 @@ mod fake;
 mod faults;
 mod hostile;
 mod manage;
+mod pool;
+mod srv;
+mod tls;
 
 use std::future::Future;
 
@@ -75,6 +78,44 @@ async fn grow<R: Runtime>(fruit: &Collection<Document, R>, count: i32) {
 /// What every await of a client gives to its executor may move between threads when the plug's parts may.
 fn assert_send<T: Send>(value: T) -> T {
     value
+}
+
+/// What lies on a caller's stack for each operation that is under way.
+#[test]
+fn operations_are_small() {
+    use std::mem::size_of_val;
+
+    use glowplug::mongodb::WriteModel;
+    const MOST: usize = 3 * 1024;
+    support::on_tokio(|runtime| {
+        with_client(runtime, "", async |client, fruit, _| {
+            let mut cursor = fruit.find(doc! {}).run().await.expect("found");
+            let models = || [WriteModel::Insert(doc! {})];
+            let sizes = [
+                ("find_one", size_of_val(&fruit.find_one(doc! {}).run())),
+                ("find", size_of_val(&fruit.find(doc! {}).run())),
+                ("collect", size_of_val(&fruit.find(doc! {}).collect())),
+                ("next", size_of_val(&cursor.next())),
+                ("insert_one", size_of_val(&fruit.insert_one(&doc! {}).run())),
+                ("insert_many", size_of_val(&fruit.insert_many(&[doc! {}]).run())),
+                ("update_one", size_of_val(&fruit.update_one(doc! {}, doc! {}).run())),
+                ("delete_one", size_of_val(&fruit.delete_one(doc! {}).run())),
+                ("bulk_write", size_of_val(&fruit.bulk_write(models()).run())),
+                ("find_one_and_delete", size_of_val(&fruit.find_one_and_delete(doc! {}).run())),
+                ("aggregate", size_of_val(&fruit.aggregate([]).run())),
+                ("count", size_of_val(&fruit.count(doc! {}).run())),
+                ("distinct", size_of_val(&fruit.distinct("a", doc! {}).run())),
+                ("ping", size_of_val(&client.ping())),
+                ("close", size_of_val(&client.close())),
+                ("connect", size_of_val(&Client::<glowplug::tokio::Tokio>::connect("mongodb://h"))),
+            ];
+            let large: Vec<_> = sizes.iter().filter(|(_, size)| *size > MOST).collect();
+            assert!(large.is_empty(), "{large:?} of {sizes:?}");
+            if std::env::var_os("GLOWPLUG_SHOW_SIZES").is_some() {
+                panic!("{sizes:?}");
+            }
+        })
+    });
 }
 
 #[test]

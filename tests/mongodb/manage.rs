@@ -1,8 +1,11 @@
 //! Databases, collections, indexes, users, sessions, compression, authentication, TLS, and what is refused.
 
+use std::time::Duration;
+
 use glowplug::mongodb::bson::Doc;
 use glowplug::mongodb::doc;
 use glowplug::runtime::mongodb::{Client, ConnectError, Document, Error, ReadMode, WriteConcern};
+use glowplug::runtime::time::sleep;
 
 use crate::{Plug, beside_server, data, grow, support, with_client};
 
@@ -102,7 +105,9 @@ async fn authentication<R: Plug>(runtime: R) {
         for mechanism in ["SCRAM-SHA-1", "SCRAM-SHA-256"] {
             let uri = format!("mongodb://ada:s3cret@{at}/?authMechanism={mechanism}&minPoolSize=3");
             let client = connect(uri).await.expect("authenticated");
-            assert_eq!(client.connections(), 3);
+            while client.connections() < 3 {
+                sleep(&runtime, Duration::from_millis(1)).await;
+            }
             client.ping().await.expect("there");
         }
         for (uri, refused) in [
@@ -157,7 +162,6 @@ async fn what_is_not_there_is_refused<R: Plug>(runtime: R) {
         assert!(matches!(error, ConnectError::Unsupported(_)), "{uri}: {error}");
     }
     assert!(matches!(connect("mongodb://a,b").await, ConnectError::Topology(_)));
-    assert!(matches!(connect("mongodb+srv://a.example.com").await, ConnectError::Topology(_)));
     assert!(matches!(connect("http://a").await, ConnectError::Uri(_)));
     let missing = connect("mongodb://127.0.0.1:1/?tls=true&tlsCAFile=/nowhere.pem").await;
     assert!(matches!(missing, ConnectError::Certificate(_)), "{missing}");

@@ -1,11 +1,15 @@
-//! BSON: glowplug beside the `bson` crate, on a document of ten fields and on a reply with a hundred of them.
+//! BSON: glowplug beside the `bson` crate, on a document of ten fields and on a reply with a hundred of them. Clients: glowplug beside the
+//! official driver and beside a bare replay of the same bytes, against a canned server in a process of its own.
 
+mod canned;
+mod clients;
 mod input;
 mod walk;
 
 use std::hint::black_box;
 
 use bench_harness::{Counting, Entry, Work, repeat};
+use canned::What;
 use glowplug_mongodb::bson as ours;
 use input::{Person, Reply};
 
@@ -138,11 +142,30 @@ fn encode() -> Work {
     }
 }
 
+fn client(name: &'static str, port: u16, what: What) -> Work {
+    Work {
+        name,
+        operations: if matches!(what, What::Find100) { 2_000 } else { 10_000 },
+        entries: vec![
+            Entry::ours("glowplug tokio", move |n| clients::glowplug_tokio(port, what, n)),
+            Entry::ours("glowplug smol", move |n| clients::glowplug_smol(port, what, n)),
+            Entry::peer("mongodb", move |n| clients::official(port, what, n)),
+            Entry::peer("replay tokio", move |n| clients::replay_tokio(port, what, n)),
+            Entry::peer("replay smol", move |n| clients::replay_smol(port, what, n)),
+        ],
+    }
+}
+
 fn main() {
+    canned::serve_if_asked();
+    let server = canned::Server::start();
+    let port = server.port;
     let (document, reply) = (input::document(), input::reply());
     input::check(&document);
-    bench_harness::pin(1);
     bench_harness::main(vec![
+        client("find-one", port, What::FindOne),
+        client("insert-one", port, What::InsertOne),
+        client("find-100", port, What::Find100),
         raw_walk("walk-10-fields", 200_000, &document),
         raw_walk("walk-100-documents", 2_000, &reply),
         serde_read_document(&document),
@@ -150,4 +173,5 @@ fn main() {
         encode(),
         serde_write(&document),
     ]);
+    drop(server);
 }

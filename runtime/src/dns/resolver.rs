@@ -310,12 +310,22 @@ impl<R: Runtime> ResolverBuilder<R> {
 impl<R: Runtime + Spawn<ResolverDrive<R>>> ResolverBuilder<R> {
     /// The resolver. It spawns its task; sockets open when there is something to ask.
     pub fn build(self) -> Resolver<R> {
+        let runtime = self.runtime.clone();
+        let (resolver, drive) = self.build_undriven();
+        runtime.spawn(drive);
+        resolver
+    }
+}
+
+impl<R: Runtime> ResolverBuilder<R> {
+    /// The resolver and its task, which whoever asks drives himself: for a few questions, where nothing is to be spawned. Lookups move
+    /// only while the task is polled.
+    pub fn build_undriven(self) -> (Resolver<R>, ResolverDrive<R>) {
         let mut rng = self.runtime.seed().rng();
         let machine = ResolverMachine::new(self.config, self.hosts, &rng.seed());
         let shared = Shared::new(machine, rng.seed().rng());
         let drive = Drive::new(Arc::clone(&shared), self.runtime.clone(), self.sockets, self.upstreams, rng);
-        self.runtime.spawn(drive);
-        Resolver { shared, runtime: self.runtime }
+        (Resolver { shared, runtime: self.runtime }, drive)
     }
 }
 

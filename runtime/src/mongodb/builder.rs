@@ -21,6 +21,8 @@ pub struct Builder<R: Runtime> {
     timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
     drain_timeout: Duration,
+    #[cfg(feature = "dns")]
+    records: Option<crate::dns::Resolver<R>>,
     #[cfg(feature = "tls")]
     tls_was_set: bool,
 }
@@ -34,6 +36,8 @@ impl<R: Runtime> Builder<R> {
             timeout: Some(Duration::from_secs(30)),
             connect_timeout: Some(Duration::from_secs(10)),
             drain_timeout: Duration::from_secs(3),
+            #[cfg(feature = "dns")]
+            records: None,
             #[cfg(feature = "tls")]
             tls_was_set: false,
         }
@@ -77,6 +81,13 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
+    /// Sets who is asked for the SRV and TXT records of `mongodb+srv`. Without it the servers of the system's configuration are asked.
+    #[cfg(feature = "dns")]
+    pub fn records_from(mut self, resolver: &crate::dns::Resolver<R>) -> Self {
+        self.records = Some(resolver.clone());
+        self
+    }
+
     /// Sets how TLS is spoken, where the connection string asks for it. The default verifies servers by the operating system's roots, or by
     /// `tlsCAFile`.
     #[cfg(feature = "tls")]
@@ -90,13 +101,23 @@ impl<R: Runtime> Builder<R> {
 impl<R: Runtime + Spawn<Janitor<R>>> Builder<R> {
     /// Connects to `mongodb://[user:password@]host[:port][/database][?options]`: one server, whatever it is.
     ///
-    /// One connection is made and authenticated here, so that what is wrong is known at once, and as many as `minPoolSize` says.
+    /// One connection is made and authenticated here, so that what is wrong is known at once; the client goes on to as many as
+    /// `minPoolSize` says in the background.
     /// Options that would have to be ignored in a way that matters (an unknown mechanism, a proxy, unverified certificates) are an
-    /// error. `mongodb+srv` is an error until its records are known: see [`connect_to`](Self::connect_to).
+    /// error.
+    ///
+    /// With `mongodb+srv` the hosts are those of the SRV records and some options those of the TXT record, and TLS is on unless the string
+    /// says otherwise. That needs the feature `dns`, or records of your own: see [`connect_to`](Self::connect_to).
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn connect(self, uri: &str) -> Result<Client<R>, ConnectError> {
-        let string: ConnectionString = uri.parse().map_err(ConnectError::Uri)?;
+        #[cfg_attr(not(feature = "dns"), expect(unused_mut, reason = "records need a resolver"))]
+        let mut string: ConnectionString = uri.parse().map_err(ConnectError::Uri)?;
+        #[cfg(feature = "dns")]
+        if string.srv_name().is_some() {
+            let runtime = self.dialer.runtime();
+            Box::pin(super::srv::resolve(runtime, self.records.as_ref(), &mut string)).await?;
+        }
         self.connect_to(&string).await
     }
 
@@ -133,7 +154,6 @@ impl<R: Runtime + Spawn<Janitor<R>>> Builder<R> {
         runtime.spawn(Janitor::new(shared.clone()));
         let client = Client::new(shared);
         client.shared().first().await?;
-        client.warm_up().await?;
         Ok(client)
     }
 

@@ -113,8 +113,19 @@ impl<R: Runtime> Client<R> {
         self.shared().with(|state| state.pool.size())
     }
 
-    /// Makes connections until there are `minPoolSize`. Connecting does so once; after the server was gone, connections come back as they
-    /// are needed, or by this.
+    /// Ends the client, and all its clones: what comes after is refused with [`Error::Closed`]. Cursors that nobody reads any more are
+    /// killed and idle sessions ended on the server, for which it has as long as a late answer
+    /// ([`Builder::drain_timeout`]). Operations under way go on, and their connections are closed after them.
+    ///
+    /// Dropping the last client does the same in the background. Dropping the future leaves the client open, perhaps without its idle
+    /// sessions.
+    pub async fn close(&self) {
+        let shared = self.shared();
+        Box::pin(shared.close(shared.runtime.now() + shared.settings.drain_timeout)).await;
+    }
+
+    /// Makes connections until there are `minPoolSize`, without waiting for those that are being made already. The client does so by
+    /// itself in the background, and after the server was gone again and again; this says what goes wrong.
     ///
     /// Dropping the future leaves those that are made.
     pub async fn warm_up(&self) -> Result<(), ConnectError> {

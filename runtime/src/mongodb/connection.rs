@@ -48,30 +48,45 @@ pub(super) struct Answered {
     pub(super) last: bool,
 }
 
-impl<R: Runtime> Connection<R> {
-    /// Shakes hands and authenticates. The machine has a deadline of its own for it.
-    pub(super) async fn shake_hands(
-        runtime: R,
-        stream: Stream<R>,
-        config: Config,
-        generation: Generation,
-    ) -> Result<Self, Cause> {
+/// A connection that shakes hands and authenticates. The machine has a deadline of its own for it.
+pub(super) struct Greeting<R: Runtime> {
+    driver: Option<Exclusive<ClientConnection, Stream<R>, R>>,
+    generation: Generation,
+}
+
+impl<R: Runtime> Greeting<R> {
+    pub(super) fn new(runtime: R, stream: Stream<R>, config: Config, generation: Generation) -> Self {
         let machine = ClientConnection::new(config, &runtime.seed(), runtime.now());
-        let deadline = Deadline::new(runtime.timer());
-        let mut driver = Exclusive::new(runtime, stream, machine);
+        Self { driver: Some(Exclusive::new(runtime, stream, machine)), generation }
+    }
+
+    /// Ready once; not to be polled after that.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Box<Connection<R>>, Cause>> {
+        let Some(driver) = &mut self.driver else { return Poll::Ready(Err(None)) };
         loop {
-            match driver.next_event().await {
-                Ok(Some(Event::Ready(info))) => {
-                    let info = Arc::new(*info);
-                    return Ok(Self { driver, deadline, info, generation, last_token: 0, over: false });
+            match driver.poll_event(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(Some(Event::Ready(info)))) => {
+                    let Some(driver) = self.driver.take() else { return Poll::Ready(Err(None)) };
+                    let deadline = Deadline::new(driver.runtime().timer());
+                    return Poll::Ready(Ok(Box::new(Connection {
+                        driver,
+                        deadline,
+                        info: Arc::new(*info),
+                        generation: self.generation,
+                        last_token: 0,
+                        over: false,
+                    })));
                 }
-                Ok(Some(_)) => {}
-                Ok(None) => return Err(None),
-                Err(error) => return Err(Some(Arc::new(error))),
+                Poll::Ready(Ok(Some(_))) => {}
+                Poll::Ready(Ok(None)) => return Poll::Ready(Err(None)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Some(Arc::new(error)))),
             }
         }
     }
+}
 
+impl<R: Runtime> Connection<R> {
     /// What the server said of itself.
     pub(super) fn info(&self) -> &Arc<ServerInfo> {
         &self.info

@@ -209,6 +209,8 @@ pub enum ConnectError {
     Uri(UriError),
     /// The connection string asks for something that this client has not; ignoring it would connect otherwise than was meant.
     Unsupported(String),
+    /// The records that a `mongodb+srv` string leads to could not be looked up.
+    Records(Box<dyn std::error::Error + Send + Sync>),
     /// There is no server to ask, or it is another than was meant.
     Topology(TopologyError),
     /// A certificate or key of the connection string cannot be used.
@@ -226,6 +228,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Uri(_) => f.write_str("the connection string cannot be used"),
             Self::Unsupported(what) => write!(f, "{what} is not supported"),
+            Self::Records(_) => f.write_str("the srv and txt records could not be looked up"),
             Self::Topology(_) => f.write_str("there is no server to ask"),
             Self::Certificate(_) => f.write_str("a certificate or key cannot be used"),
             Self::Dial(_) => f.write_str("the server was not reached"),
@@ -239,6 +242,7 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Uri(error) => Some(error),
+            Self::Records(error) => Some(&**error),
             Self::Topology(error) => Some(error),
             Self::Certificate(error) => Some(error),
             Self::Dial(error) => Some(error),

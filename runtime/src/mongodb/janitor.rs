@@ -5,37 +5,87 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use glowplug_core::Instant;
 
 use super::connection::Connection;
+use super::opening::Opening;
 use super::shared::Shared;
 use crate::Runtime;
 use crate::drive::Deadline;
 
+/// How long the janitor waits before it tries again to fill the pool, after the first try that failed; then twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// The one task of a client: state it as `R: Spawn<mongodb::Janitor<R>>`.
 ///
 /// It reads the answers of calls that were dropped or timed out, kills cursors that nobody reads on, closes connections that
-/// idled too long, and when the last client handle is gone it ends the sessions and itself.
+/// idled too long, makes connections up to `minPoolSize` (after a failure again and again, at growing intervals), and when the last client handle is gone it ends the sessions and itself.
 #[must_use = "dropped calls leave their connections to it"]
 pub struct Janitor<R: Runtime> {
     shared: Arc<Shared<R>>,
     working: Vec<Job<R>>,
     deadline: Deadline<R::Timer>,
+    /// A connection that is being made to reach the minimum.
+    opening: Option<Box<Opening<R>>>,
+    /// Until when no other is begun, because the last one failed.
+    pause_until: Option<Instant>,
+    pause: Duration,
     /// The sessions were ended.
     said_goodbye: bool,
 }
 
 /// A connection that is being cleared, and until when it has to be.
 struct Job<R: Runtime> {
-    connection: Connection<R>,
+    connection: Box<Connection<R>>,
     until: Instant,
 }
 
 impl<R: Runtime> Janitor<R> {
     pub(super) fn new(shared: Arc<Shared<R>>) -> Self {
         let deadline = Deadline::new(shared.runtime.timer());
-        Self { shared, working: Vec::new(), deadline, said_goodbye: false }
+        Self {
+            shared,
+            working: Vec::new(),
+            deadline,
+            opening: None,
+            pause_until: None,
+            pause: FIRST_PAUSE,
+            said_goodbye: false,
+        }
+    }
+
+    /// Makes connections until there are as many as there have to be, one after the other. True when it went on.
+    fn fill(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.pause_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        self.pause_until = None;
+        if self.opening.is_none() {
+            let begun = self.shared.with(|state| {
+                let begun = if state.deserted { None } else { state.pool.begin_connect() };
+                state.is_filling = begun.is_some();
+                begun
+            });
+            self.opening = begun.map(|generation| Opening::new(&self.shared, generation));
+        }
+        let Some(opening) = &mut self.opening else { return false };
+        let Poll::Ready(opened) = opening.poll(cx) else { return false };
+        self.opening = None;
+        match opened {
+            Ok(connection) => {
+                self.pause = FIRST_PAUSE;
+                self.finish(connection, true, now);
+            }
+            Err(_) => {
+                self.pause_until = Some(now + self.pause);
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+        true
     }
 
     /// Takes up what there is to do. True when nothing will ever come again.
@@ -48,13 +98,13 @@ impl<R: Runtime> Janitor<R> {
                 state.janitor = Some(cx.waker().clone());
             }
             state.pool.expire(now);
-            let mut jobs: Vec<Connection<R>> = std::mem::take(&mut state.dirty);
+            let mut jobs: Vec<Box<Connection<R>>> = std::mem::take(&mut state.dirty);
             let goodbye = state.deserted && !said_goodbye;
             // Only a connection that is clean is sure to bring a command to the server.
-            let mut clean = jobs.iter().any(Connection::is_clean);
+            let mut clean = jobs.iter().any(|job| job.is_clean());
             if !clean && (goodbye || !state.kills.is_empty()) {
                 jobs.extend(state.pool.check_out_idle(now).map(|(connection, _)| connection));
-                clean = jobs.last().is_some_and(Connection::is_clean);
+                clean = jobs.last().is_some_and(|job| job.is_clean());
             }
             let done = state.deserted && !goodbye && !working && jobs.is_empty();
             let kills: Vec<_> = if clean { state.kills.drain(..).collect() } else { Vec::new() };
@@ -107,7 +157,7 @@ impl<R: Runtime> Janitor<R> {
         done
     }
 
-    fn finish(&self, connection: Connection<R>, clean: bool, now: Instant) {
+    fn finish(&self, connection: Box<Connection<R>>, clean: bool, now: Instant) {
         let generation = connection.generation;
         let closed = self.shared.with(|state| {
             if clean {
@@ -137,11 +187,17 @@ impl<R: Runtime> Future for Janitor<R> {
                 continue;
             }
             let deserted = this.shared.with(|state| state.deserted);
-            if deserted && this.working.is_empty() {
+            if deserted {
+                (this.opening, this.pause_until) = (None, None);
+                if this.working.is_empty() {
+                    continue;
+                }
+            } else if this.fill(cx, now) {
                 continue;
             }
             let expiry = this.shared.with(|state| state.pool.next_expiry());
-            this.deadline.set(this.working.iter().map(|job| job.until).chain(expiry).min());
+            let jobs = this.working.iter().map(|job| job.until);
+            this.deadline.set(jobs.chain(expiry).chain(this.pause_until).min());
             if this.deadline.poll(cx, now).is_pending() {
                 return Poll::Pending;
             }
@@ -151,6 +207,7 @@ impl<R: Runtime> Future for Janitor<R> {
 
 impl<R: Runtime> Drop for Janitor<R> {
     fn drop(&mut self) {
+        self.opening = None;
         let left = self.shared.with(|state| {
             state.janitor_gone = true;
             state.janitor = None;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,11 +15,12 @@ use glowplug_mongodb::bson::{ObjectId, ObjectIds};
 use glowplug_mongodb::pool::{CheckOut, Generation, Pool, Waiter};
 use glowplug_mongodb::{
     Command, Config, Host, ReadConcern, ReadPreference, Selection, ServerInfo, ServerSession, SessionPool,
-    Topology, WriteConcern, uri,
+    Topology, WriteConcern,
 };
 
 use super::connection::Connection;
-use super::{ConnectError, Error, Stream};
+use super::opening::Opening;
+use super::{ConnectError, Error};
 use crate::Runtime;
 use crate::dial::Dialer;
 use crate::time::within;
@@ -45,16 +46,16 @@ pub(super) struct Settings {
 pub(super) struct Shared<R: Runtime> {
     pub(super) runtime: R,
     pub(super) settings: Settings,
-    dialer: Dialer<R>,
+    pub(super) dialer: Dialer<R>,
     config: Config,
     state: Mutex<State<R>>,
 }
 
 /// What lies under the lock. Nothing under it does I/O.
 pub(super) struct State<R: Runtime> {
-    pub(super) pool: Pool<Connection<R>>,
+    pub(super) pool: Pool<Box<Connection<R>>>,
     /// Connections in which something of earlier callers is left. For the pool they are in use.
-    pub(super) dirty: Vec<Connection<R>>,
+    pub(super) dirty: Vec<Box<Connection<R>>>,
     /// Cursors to kill.
     pub(super) kills: VecDeque<Command>,
     pub(super) sessions: SessionPool,
@@ -62,6 +63,8 @@ pub(super) struct State<R: Runtime> {
     /// The last client handle is gone.
     pub(super) deserted: bool,
     pub(super) janitor: Option<Waker>,
+    /// The janitor knows that connections are missing to the minimum.
+    pub(super) is_filling: bool,
     /// The janitor's task is gone, with its executor or because all was done.
     pub(super) janitor_gone: bool,
     topology: Topology,
@@ -89,6 +92,7 @@ impl<R: Runtime> Shared<R> {
             info: None,
             deserted: false,
             janitor: None,
+            is_filling: false,
             janitor_gone: false,
             topology,
             scram_keys: None,
@@ -110,9 +114,13 @@ impl<R: Runtime> Shared<R> {
         let woken = state.pool.take_woken();
         let wakers: Vec<Waker> = woken.iter().filter_map(|waiter| state.wakers.remove(waiter)).collect();
         let perished = state.pool.take_perished();
+        // Who fills the pool hears once that it ran low.
+        let runs_low = !state.is_filling && state.pool.wants_more();
+        let janitor = if runs_low { state.janitor.clone() } else { None };
+        state.is_filling |= runs_low;
         drop(state);
         drop(perished);
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().chain(janitor).for_each(Waker::wake);
         output
     }
 
@@ -127,31 +135,59 @@ impl<R: Runtime> Shared<R> {
     ///
     /// Dropping the future gives up the place in the queue, or the connection that was about to be made.
     pub(super) async fn check_out(self: &Arc<Self>, until: Option<Instant>) -> Result<Lease<R>, Error> {
+        let now = self.runtime.now();
+        match self.with(|state| state.pool.check_out(now)) {
+            CheckOut::Connection(connection, _) => {
+                let mut lease = self.lease(connection);
+                if lease.is_alive() {
+                    return Ok(lease);
+                }
+                drop(lease);
+                let found = self.with(|state| state.pool.check_out(now));
+                Box::pin(self.check_out_slowly(found, until)).await
+            }
+            // Rare, and large.
+            other => Box::pin(self.check_out_slowly(other, until)).await,
+        }
+    }
+
+    /// The same when there is no idle connection, or its server closed it.
+    async fn check_out_slowly(
+        self: &Arc<Self>,
+        mut found: CheckOut<Box<Connection<R>>>,
+        until: Option<Instant>,
+    ) -> Result<Lease<R>, Error> {
         loop {
             let now = self.runtime.now();
-            let mut found = self.with(|state| state.pool.check_out(now));
+            let time = until.map(|until| until.saturating_duration_since(now));
             if let CheckOut::Wait(waiter) = found {
                 let waiting = Waiting { shared: self, waiter: Some(waiter) };
-                let time = until.map(|until| until.saturating_duration_since(now));
                 let time = time.into_iter().chain(self.settings.wait_queue_timeout).min();
                 found = within(&self.runtime, time, waiting).await.map_err(|_| self.pool_timed_out())?;
             }
             match found {
                 CheckOut::Connection(connection, _) => {
-                    let mut lease = Lease { shared: self.clone(), connection: Some(connection) };
+                    let mut lease = self.lease(connection);
                     if lease.is_alive() {
                         return Ok(lease);
                     }
                 }
                 CheckOut::Connect(generation) => {
-                    let permit = Permit { shared: self, used: false };
-                    return self.connect(generation, permit, until).await.map_err(Error::Connect);
+                    let mut opening = Opening::new(self, generation);
+                    let connection = within(&self.runtime, time, poll_fn(|cx| opening.poll(cx))).await;
+                    let connection = connection.unwrap_or(Err(ConnectError::TimedOut));
+                    return connection.map(|connection| self.lease(connection)).map_err(Error::Connect);
                 }
                 CheckOut::Wait(_) => {}
                 CheckOut::Overloaded => return Err(Error::Overloaded),
                 CheckOut::Closed => return Err(Error::Closed),
             }
+            found = self.with(|state| state.pool.check_out(now));
         }
+    }
+
+    fn lease(self: &Arc<Self>, connection: Box<Connection<R>>) -> Lease<R> {
+        Lease { shared: self.clone(), connection: Some(connection) }
     }
 
     fn pool_timed_out(&self) -> Error {
@@ -171,72 +207,43 @@ impl<R: Runtime> Shared<R> {
     /// Connections up to the minimum, one after the other.
     pub(super) async fn fill(self: &Arc<Self>) -> Result<(), ConnectError> {
         while let Some(generation) = self.with(|state| state.pool.begin_connect()) {
-            let permit = Permit { shared: self, used: false };
-            drop(self.connect(generation, permit, None).await?);
+            let mut opening = Opening::new(self, generation);
+            drop(self.lease(poll_fn(|cx| opening.poll(cx)).await?));
         }
         Ok(())
     }
 
-    async fn connect(
-        self: &Arc<Self>,
-        generation: Generation,
-        permit: Permit<'_, R>,
-        until: Option<Instant>,
-    ) -> Result<Lease<R>, ConnectError> {
-        let time = until.map(|until| until.saturating_duration_since(self.runtime.now()));
-        let (host, config) = self.with(|state| {
-            let mut config = self.config.clone();
-            config.scram_keys.clone_from(&state.scram_keys);
-            (state.topology.select(Selection::Write).clone(), config)
-        });
-        let connecting = self.connect_to(&host, config, generation);
-        let connected = within(&self.runtime, time, connecting).await.unwrap_or(Err(ConnectError::TimedOut));
-        let connection = match connected {
-            Ok(connection) => connection,
-            Err(error) => {
-                let closed = self.with(|state| {
-                    state.topology.handle_failure(&host);
-                    state.pool.clear(generation)
-                });
-                drop(closed);
-                return Err(error);
-            }
-        };
-        let agreed = self.with(|state| {
-            state.scram_keys = connection.scram_keys().cloned();
-            state.info = Some(connection.info().clone());
-            state.topology.handle_hello(&host, connection.info())
-        });
-        agreed.map_err(ConnectError::Topology)?;
-        permit.connected();
-        Ok(Lease { shared: self.clone(), connection: Some(connection) })
+    /// The server to connect to.
+    pub(super) fn select(&self) -> Host {
+        self.lock().topology.select(Selection::Write).clone()
     }
 
-    async fn connect_to(
-        &self,
-        host: &Host,
-        config: Config,
-        generation: Generation,
-    ) -> Result<Connection<R>, ConnectError> {
-        let stream: Stream<R> = match host {
-            Host::Unix(path) => self.dialer.endpoint(&super::unix(path)).await,
-            Host::Tcp { host, port } => {
-                let port = port.unwrap_or(uri::DEFAULT_PORT);
-                if self.settings.tls {
-                    self.dialer.tls(host, port).await
-                } else {
-                    self.dialer.tcp(host, port).await
-                }
-            }
-        }
-        .map_err(ConnectError::Dial)?;
-        Connection::shake_hands(self.runtime.clone(), stream, config, generation)
-            .await
-            .map_err(ConnectError::Handshake)
+    /// What the next connection's machine does, with the keys that the one before derived.
+    pub(super) fn machine_config(&self) -> Config {
+        let mut config = self.config.clone();
+        config.scram_keys.clone_from(&self.lock().scram_keys);
+        config
+    }
+
+    /// A server was reached: what it is, and whether it is the one that was meant.
+    pub(super) fn introduce(&self, host: &Host, connection: &Connection<R>) -> Result<(), ConnectError> {
+        let mut state = self.lock();
+        state.scram_keys = connection.scram_keys().cloned();
+        state.info = Some(connection.info().clone());
+        state.topology.handle_hello(host, connection.info()).map_err(ConnectError::Topology)
+    }
+
+    /// A server was not reached: connections from before are as good as dead.
+    pub(super) fn failed_to_connect(&self, host: &Host, generation: Generation) {
+        let closed = self.with(|state| {
+            state.topology.handle_failure(host);
+            state.pool.clear(generation)
+        });
+        drop(closed);
     }
 
     /// Takes a connection back. What is left in it is the janitor's to clear away.
-    fn put_back(&self, connection: Connection<R>) {
+    fn put_back(&self, connection: Box<Connection<R>>) {
         if connection.is_over() {
             drop(connection);
             self.with(|state| state.pool.discard());
@@ -245,7 +252,7 @@ impl<R: Runtime> Shared<R> {
         let now = self.runtime.now();
         let mut connection = Some(connection);
         let work = self.with(|state| {
-            let clean = connection.as_ref().is_some_and(Connection::is_clean);
+            let clean = connection.as_ref().is_some_and(|connection| connection.is_clean());
             let unfinished = !clean || !state.kills.is_empty();
             if unfinished && !state.janitor_gone {
                 state.dirty.extend(connection.take());
@@ -287,6 +294,26 @@ impl<R: Runtime> Shared<R> {
             state.kills.push_back(kill);
         });
         self.wake_janitor();
+    }
+
+    /// Ends the client: cursors that nobody reads are killed, sessions ended, as far as the server takes it until `until`. Then the pool
+    /// is closed, and connections in use go when they come back.
+    pub(super) async fn close(self: &Arc<Self>, until: Instant) {
+        let last_words = self.with(|state| {
+            let kills = state.kills.drain(..);
+            kills.chain(state.sessions.end_all()).collect::<Vec<_>>()
+        });
+        if !last_words.is_empty()
+            && let Ok(mut lease) = self.check_out(Some(until)).await
+        {
+            for command in last_words {
+                if lease.call(command, Some(until)).await.is_err() {
+                    break;
+                }
+            }
+        }
+        let closed = self.with(|state| state.pool.close());
+        drop(closed);
     }
 
     /// The last handle is gone.
@@ -344,27 +371,6 @@ impl<R: Runtime> fmt::Debug for Shared<R> {
     }
 }
 
-/// The right to make one connection.
-struct Permit<'s, R: Runtime> {
-    shared: &'s Shared<R>,
-    used: bool,
-}
-
-impl<R: Runtime> Permit<'_, R> {
-    fn connected(mut self) {
-        self.used = true;
-        self.shared.with(|state| state.pool.connected());
-    }
-}
-
-impl<R: Runtime> Drop for Permit<'_, R> {
-    fn drop(&mut self) {
-        if !self.used {
-            self.shared.with(|state| state.pool.connect_failed());
-        }
-    }
-}
-
 /// A place in the queue for a connection.
 struct Waiting<'s, R: Runtime> {
     shared: &'s Shared<R>,
@@ -372,7 +378,7 @@ struct Waiting<'s, R: Runtime> {
 }
 
 impl<R: Runtime> Future for Waiting<'_, R> {
-    type Output = CheckOut<Connection<R>>;
+    type Output = CheckOut<Box<Connection<R>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(waiter) = self.waiter else { return Poll::Ready(CheckOut::Closed) };
@@ -408,7 +414,7 @@ impl<R: Runtime> Drop for Waiting<'_, R> {
 /// A connection that goes back to the pool when it is dropped, whatever is under way on it.
 pub(super) struct Lease<R: Runtime> {
     shared: Arc<Shared<R>>,
-    connection: Option<Connection<R>>,
+    connection: Option<Box<Connection<R>>>,
 }
 
 impl<R: Runtime> Deref for Lease<R> {
