@@ -211,6 +211,24 @@ impl<R: Runtime> Dialer<R> {
         self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
     }
 
+    /// How long connecting may take.
+    #[cfg(feature = "http")]
+    pub(crate) fn time(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Starts TLS on a stream that leads to `host` in some other way.
+    #[cfg(feature = "http")]
+    pub(crate) async fn tls_on(
+        &self,
+        stream: R::Stream,
+        host: &str,
+    ) -> Result<MaybeTls<R::Stream>, DialError> {
+        let mut phase = DialPhase::Tls;
+        let dialling = self.tls_in_phases(host, &mut phase, async |_: &mut DialPhase| Ok(stream));
+        self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
+    }
+
     async fn in_time<F: Future>(&self, dialling: F) -> Result<F::Output, DialError> {
         within(&self.runtime, self.timeout, dialling)
             .await

@@ -5,10 +5,20 @@
 
 mod body;
 mod client;
+#[cfg(feature = "http-compression")]
+pub mod coding;
+mod file;
+pub mod multipart;
+mod progress;
 pub mod server;
 
 pub use body::{Body, BoxError};
 pub use client::{
-    Client, ClientBuilder, ClientError, Idempotent, Incoming, Informational, Reaper, RequestBuilder,
-    RequestError, Response, Stage, Stream, Upgraded, UpgradedParts,
+    Client, ClientBuilder, ClientError, Content, Download, DownloadError, Form, Target, Idempotent, Incoming,
+    Informational, IntoUrl, Part, ProxyError, Reaper, RequestBuilder, RequestError, Response, Stage, Stream,
+    Upgraded, UpgradedParts, proxies_from_env,
 };
+#[cfg(feature = "http-cookies")]
+pub use client::{CookieJar, CookieLimits};
+pub use glowplug_http::proxy;
+pub use progress::Transferred;

@@ -7,8 +7,8 @@
 //! - Framing is as strict as RFC 9112 has it. Every limit has a name in [`Limits`], every leniency a switch in [`Leniency`],
 //!   all off.
 //! - Both words of backpressure: incoming bodies need credit (`release`), outgoing ones capacity (`SendError::Full`).
-//! - Beside the machines stand small pure functions that clients share: [`redirect`], [`retry`], [`auth`],
-//!   [`HttpDate`] and [`PoolKey`].
+//! - Beside the machines stand small pure functions that clients and servers share: [`redirect`], [`retry`], [`auth`], [`proxy`], [`resume`],
+//!   [`url`](mod@url), [`multipart`] forms, [`HttpDate`] and [`PoolKey`].
 //!
 //! The crate needs `std` for what it builds on, and has no socket, no clock, no thread and no dice all the same.
 #![forbid(unsafe_code)]
@@ -20,11 +20,15 @@ mod date;
 mod error;
 mod event;
 mod outbox;
+pub mod multipart;
 mod pool_key;
+pub mod proxy;
 pub mod redirect;
+pub mod resume;
 pub mod retry;
 mod server;
 mod timer;
+pub mod url;
 mod wire;
 
 pub use client::ClientConnection;

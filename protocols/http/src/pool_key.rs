@@ -38,12 +38,14 @@ pub struct PoolKey {
     scheme: Scheme,
     host: String,
     port: u16,
+    /// The proxy in between.
+    via: Option<Box<str>>,
 }
 
 impl PoolKey {
     /// A key; the host's letters are made small.
     pub fn new(scheme: Scheme, host: &str, port: u16) -> Self {
-        Self { scheme, host: host.to_ascii_lowercase(), port }
+        Self { scheme, host: host.to_ascii_lowercase(), port, via: None }
     }
 
     /// The key of a URL; `None` unless its scheme is `http` or `https` and it names a host.
@@ -61,6 +63,12 @@ impl PoolKey {
         };
         let host = uri.host().filter(|host| !host.is_empty())?;
         Some(Self::new(scheme, host, uri.port_u16().unwrap_or(scheme.default_port())))
+    }
+
+    /// The same by way of a proxy, which this names: such connections carry other requests than direct ones.
+    pub fn via(mut self, proxy: impl Into<Box<str>>) -> Self {
+        self.via = Some(proxy.into());
+        self
     }
 
     /// The scheme.

@@ -11,6 +11,8 @@ mod gunicorn;
 mod llhttp;
 #[path = "vectors/messages.rs"]
 mod messages;
+#[path = "vectors/multipart.rs"]
+mod multipart;
 #[path = "vectors/smuggling.rs"]
 mod smuggling;
 mod support;
@@ -25,7 +27,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials = match std::env::var_os(VARIABLE) {
         Some(root) => trials(&PathBuf::from(root).join("vectors/http1")),
-        None => ["llhttp", "gunicorn", "libhtp", "zeek-captures", "h2o-fuzz", "smuggling-payloads"]
+        None => ["llhttp", "gunicorn", "libhtp", "zeek-captures", "h2o-fuzz", "python-multipart", "smuggling-payloads"]
             .iter()
             .map(|suite| {
                 Trial::test(format!("{suite} ({VARIABLE} is not set)"), || Ok(())).with_ignored_flag(true)
@@ -42,6 +44,7 @@ fn trials(root: &Path) -> Vec<Trial> {
         ("libhtp", flows::libhtp(root)),
         ("zeek-captures", flows::zeek(root)),
         ("h2o-fuzz", flows::h2o(root)),
+        ("python-multipart", multipart::trials(root)),
         ("smuggling-payloads", smuggling::trials(root)),
     ];
     let each = |(suite, trials): (&str, Result<Vec<Trial>, Failed>)| match trials {

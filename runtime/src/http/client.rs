@@ -11,9 +11,16 @@
 
 mod builder;
 mod connection;
+mod content;
+#[cfg(feature = "http-cookies")]
+mod cookies;
+mod download;
 mod error;
 mod exchange;
+mod form;
 mod incoming;
+mod into_url;
+mod proxy;
 mod request;
 mod response;
 mod send;
@@ -26,12 +33,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
+use glowplug_http::proxy::Proxies;
 use glowplug_http::{ClientConfig, PoolKey, ResponseHead};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method};
 
 pub use builder::ClientBuilder;
+pub use content::Content;
+#[cfg(feature = "http-cookies")]
+pub use cookies::{CookieJar, CookieLimits};
+pub use download::{Download, DownloadError, Target};
 pub use error::{ClientError, RequestError, Stage};
+pub use form::{Form, Part};
 pub use incoming::Incoming;
+pub use into_url::IntoUrl;
+pub use proxy::{ProxyError, proxies_from_env};
 pub use request::RequestBuilder;
 pub use response::Response;
 pub use upgrade::{Upgraded, UpgradedParts};
@@ -96,6 +111,11 @@ struct Settings {
     retry_idempotent: bool,
     replay_limit: usize,
     collect_limit: usize,
+    #[cfg(feature = "http-compression")]
+    decode: Option<super::coding::decode::DecodeConfig>,
+    #[cfg(feature = "http-cookies")]
+    cookies: Option<CookieJar>,
+    proxies: Proxies,
 }
 
 impl<R: Runtime> Clone for Client<R> {
@@ -124,38 +144,38 @@ impl<R: Runtime> Client<R> {
     }
 
     /// Begins a `GET`. An invalid URL is told by [`send`](RequestBuilder::send).
-    pub fn get(&self, url: impl TryInto<Uri, Error: Into<BoxError>>) -> RequestBuilder<R> {
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder<R> {
         self.method(Method::GET, url)
     }
 
     /// Begins a `HEAD`.
-    pub fn head(&self, url: impl TryInto<Uri, Error: Into<BoxError>>) -> RequestBuilder<R> {
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder<R> {
         self.method(Method::HEAD, url)
     }
 
     /// Begins a `POST`.
-    pub fn post(&self, url: impl TryInto<Uri, Error: Into<BoxError>>) -> RequestBuilder<R> {
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder<R> {
         self.method(Method::POST, url)
     }
 
     /// Begins a `PUT`.
-    pub fn put(&self, url: impl TryInto<Uri, Error: Into<BoxError>>) -> RequestBuilder<R> {
+    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder<R> {
         self.method(Method::PUT, url)
     }
 
     /// Begins a `PATCH`.
-    pub fn patch(&self, url: impl TryInto<Uri, Error: Into<BoxError>>) -> RequestBuilder<R> {
+    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder<R> {
         self.method(Method::PATCH, url)
     }
 
     /// Begins a `DELETE`.
-    pub fn delete(&self, url: impl TryInto<Uri, Error: Into<BoxError>>) -> RequestBuilder<R> {
+    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder<R> {
         self.method(Method::DELETE, url)
     }
 
     /// Begins a request with any method.
-    pub fn method(&self, method: Method, url: impl TryInto<Uri, Error: Into<BoxError>>) -> RequestBuilder<R> {
-        RequestBuilder::new(self.clone(), method, url.try_into().map_err(Into::into))
+    pub fn method(&self, method: Method, url: impl IntoUrl) -> RequestBuilder<R> {
+        RequestBuilder::new(self.clone(), method, url.into_url())
     }
 
     /// Sends exactly this request, which needs an absolute URI, and gives the head of the answer as soon as it is there.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use glowplug_core::PoolConfig;
 use glowplug_http::ClientConfig;
+use glowplug_http::proxy::Proxies;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{Client, Inner, Pool, Reaper, Settings};
@@ -54,6 +55,11 @@ impl<R: Runtime> ClientBuilder<R> {
                 retry_idempotent: true,
                 replay_limit: 64 * 1024,
                 collect_limit: 16 * 1024 * 1024,
+                #[cfg(feature = "http-compression")]
+                decode: Some(crate::http::coding::decode::DecodeConfig::default()),
+                #[cfg(feature = "http-cookies")]
+                cookies: None,
+                proxies: Proxies::default(),
             },
         }
     }
@@ -175,6 +181,30 @@ impl<R: Runtime> ClientBuilder<R> {
     /// `accept: */*` and a `user-agent` of this library.
     pub fn default_headers(mut self, headers: HeaderMap) -> Self {
         self.settings.headers = headers;
+        self
+    }
+
+    /// Sets how [`send`](super::RequestBuilder::send) undoes content codings, and with what limits; `None` to ask for none. The default asks for
+    /// gzip, deflate, br and zstd, and has the limits of [`DecodeConfig`](crate::http::coding::decode::DecodeConfig).
+    #[cfg(feature = "http-compression")]
+    pub fn decode(mut self, config: Option<crate::http::coding::decode::DecodeConfig>) -> Self {
+        self.settings.decode = config;
+        self
+    }
+
+    /// Sets the jar of cookies that [`send`](super::RequestBuilder::send) sends from and takes in to. Default none.
+    #[cfg(feature = "http-cookies")]
+    pub fn cookies(mut self, jar: super::CookieJar) -> Self {
+        self.settings.cookies = Some(jar);
+        self
+    }
+
+    /// Sets the proxies that requests go through. Default none; [`proxies_from_env`](super::proxies_from_env) are those of the environment.
+    ///
+    /// `http` is asked of the proxy itself, `https` goes through a tunnel that the proxy opens, and a `CONNECT` of the caller's own goes where it
+    /// says. An address set by [`connect_to`](Self::connect_to) goes before them.
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.settings.proxies = proxies;
         self
     }
 

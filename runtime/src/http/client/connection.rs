@@ -5,9 +5,10 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
-use glowplug_http::{ClientConnection, PoolKey, Scheme};
+use glowplug_http::{ClientConnection, Scheme};
 
 use super::error::{ClientError, Stage, Trace};
+use super::proxy::Route;
 use super::{Inner, Lease, Stream};
 use crate::Runtime;
 #[cfg(feature = "tls")]
@@ -27,15 +28,15 @@ pub(super) struct Checkout<R: Runtime> {
 }
 
 impl<R: Runtime> Inner<R> {
-    /// A connection to `key`: an idle one that still stands, unless it has to be a `fresh` one, or else one that is dialled now.
+    /// A connection for `route`: an idle one that still stands, unless it has to be a `fresh` one, or else one that is dialled now.
     pub(super) async fn checkout(
         &self,
-        key: &PoolKey,
+        route: &Route,
         fresh: bool,
         trace: &mut Trace,
     ) -> Result<Checkout<R>, ClientError> {
         trace.stage = Stage::Pool;
-        let mut lease = self.pool.get(key).await.map_err(ClientError::Pool)?;
+        let mut lease = self.pool.get(&route.key).await.map_err(ClientError::Pool)?;
         if let Some(mut connection) = lease.take().filter(|_| !fresh)
             && stands(&mut connection).await
         {
@@ -43,14 +44,18 @@ impl<R: Runtime> Inner<R> {
         }
         trace.stage = Stage::Connect;
         // On the heap, since it happens once per connection: a TLS session in the making would blow every request's future up.
-        let stream = Box::pin(self.dial(key)).await?;
+        let stream = Box::pin(self.dial(route)).await?;
         let now = self.runtime.now();
         let machine = ClientConnection::new(now, self.machine.clone());
         let connection = Box::new(Exclusive::new(self.runtime.clone(), stream, machine));
         Ok(Checkout { lease, connection, reused: false })
     }
 
-    async fn dial(&self, key: &PoolKey) -> Result<Stream<R>, ClientError> {
+    async fn dial(&self, route: &Route) -> Result<Stream<R>, ClientError> {
+        if let Some(proxy) = &route.proxy {
+            return self.dial_proxy(proxy, &route.origin).await;
+        }
+        let key = &route.origin;
         let dialled = match (&self.endpoint, key.scheme()) {
             (None, Scheme::Http) => self.dialer.tcp(key.host(), key.port()).await,
             (Some(endpoint), Scheme::Http) => self.dialer.endpoint(endpoint).await,
@@ -63,7 +68,7 @@ impl<R: Runtime> Inner<R> {
     /// The dialer with a configuration for TLS that offers HTTP/1.1 alone. The default one is made once, when it is first needed:
     /// it loads the operating system's roots.
     #[cfg(feature = "tls")]
-    fn secure_dialer(&self) -> Result<Dialer<R>, ClientError> {
+    pub(super) fn secure_dialer(&self) -> Result<Dialer<R>, ClientError> {
         let config = match self.tls.get() {
             Some(config) => config.clone(),
             None => {
@@ -77,7 +82,7 @@ impl<R: Runtime> Inner<R> {
 
     #[cfg(not(feature = "tls"))]
     #[expect(clippy::unnecessary_wraps, reason = "the same signature as with TLS")]
-    fn secure_dialer(&self) -> Result<Dialer<R>, ClientError> {
+    pub(super) fn secure_dialer(&self) -> Result<Dialer<R>, ClientError> {
         Ok(self.dialer.clone())
     }
 }

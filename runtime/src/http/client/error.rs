@@ -10,6 +10,7 @@ use crate::dial::DialError;
 use crate::drive::DriverError;
 use crate::http::BoxError;
 use crate::pool::PoolError;
+use super::ProxyError;
 
 /// Why a request has no answer, or its answer no end.
 #[derive(Debug)]
@@ -49,6 +50,11 @@ pub enum ClientError {
     },
     /// The answer is not what the caller took it for.
     Decode(BoxError),
+    /// The answer's content codings cannot be undone, or what comes out is more than the limits allow.
+    #[cfg(feature = "http-compression")]
+    Content(crate::http::coding::decode::ContentError),
+    /// The proxy gave no connection to the server. Nothing was sent to that.
+    Proxy(ProxyError),
     /// The answer redirects, but not to where one could go.
     Redirect(RedirectError),
     /// More redirects in a row than the limit.
@@ -93,10 +99,12 @@ impl ClientError {
     /// How far the request got: whether the server may have acted on it.
     pub fn progress(&self) -> Progress {
         match self {
-            Self::Request(_) | Self::Pool(_) | Self::Dial(_) => Progress::NotSent,
+            Self::Request(_) | Self::Pool(_) | Self::Dial(_) | Self::Proxy(_) => Progress::NotSent,
             Self::Connection { progress, .. }
             | Self::TimedOut { progress, .. }
             | Self::Body { progress, .. } => *progress,
+            #[cfg(feature = "http-compression")]
+            Self::Content(_) => Progress::AnswerBegun,
             Self::TooLong { .. }
             | Self::Decode(_)
             | Self::Redirect(_)
@@ -110,7 +118,10 @@ impl ClientError {
     pub fn is_timeout(&self) -> bool {
         matches!(
             self,
-            Self::TimedOut { .. } | Self::Dial(DialError::TimedOut(_)) | Self::Pool(PoolError::TimedOut)
+            Self::TimedOut { .. }
+                | Self::Dial(DialError::TimedOut(_))
+                | Self::Pool(PoolError::TimedOut)
+                | Self::Proxy(ProxyError::Dial(DialError::TimedOut(_)) | ProxyError::TimedOut)
         )
     }
 }
@@ -138,6 +149,9 @@ impl fmt::Display for ClientError {
             Self::Body { progress, .. } => write!(f, "the body of the request failed ({progress})"),
             Self::TooLong { limit } => write!(f, "the answer is longer than {limit} bytes"),
             Self::Decode(_) => f.write_str("the answer cannot be decoded"),
+            #[cfg(feature = "http-compression")]
+            Self::Content(_) => f.write_str("the content of the answer cannot be decoded"),
+            Self::Proxy(_) => f.write_str("no connection to the server through the proxy"),
             Self::Redirect(_) => f.write_str("the redirect cannot be followed"),
             Self::TooManyRedirects(limit) => write!(f, "more than {limit} redirects"),
             Self::LeavesTls => f.write_str("a redirect from https to http"),
@@ -155,6 +169,9 @@ impl std::error::Error for ClientError {
             Self::Connection { cause: Some(cause), .. } => Some(cause),
             Self::Body { cause, .. } | Self::Decode(cause) => Some(&**cause),
             Self::Redirect(error) => Some(error),
+            Self::Proxy(error) => Some(error),
+            #[cfg(feature = "http-compression")]
+            Self::Content(error) => Some(error),
             _ => None,
         }
     }

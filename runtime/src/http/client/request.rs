@@ -3,13 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
+use glowplug_http::url::percent_decode;
 use glowplug_http::{ResponseHead, auth};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
+use super::content::Content;
+#[cfg(feature = "http-cookies")]
+use super::cookies::CookieJar;
 use super::error::{ClientError, RequestError};
 use super::{Client, Idempotent, Informational, Response};
 use crate::Runtime;
+#[cfg(feature = "http-compression")]
+use crate::http::coding::decode::{ACCEPT_ENCODING, DecodeConfig};
 use crate::http::{Body, BoxError};
 
 /// A request in the making. What is wrong with it is told by [`send`](Self::send).
@@ -20,6 +26,10 @@ pub struct RequestBuilder<R: Runtime> {
     total_timeout: Option<Duration>,
     collect_limit: usize,
     max_redirects: u32,
+    #[cfg(feature = "http-compression")]
+    decode: Option<DecodeConfig>,
+    #[cfg(feature = "http-cookies")]
+    pub(super) cookies: Option<CookieJar>,
 }
 
 impl<R: Runtime> RequestBuilder<R> {
@@ -39,11 +49,25 @@ impl<R: Runtime> RequestBuilder<R> {
             }
             Err(error) => Err(RequestError::Url(error)),
         };
-        Self { client, request, total_timeout, collect_limit, max_redirects }
+        Self {
+            #[cfg(feature = "http-compression")]
+            decode: settings.decode.clone(),
+            #[cfg(feature = "http-cookies")]
+            cookies: settings.cookies.clone(),
+            client,
+            request,
+            total_timeout,
+            collect_limit,
+            max_redirects,
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client<R> {
+        &self.client
     }
 
     /// Changes the request, if nothing was wrong with it so far.
-    fn with(mut self, change: impl FnOnce(&mut http::Request<Body>) -> Result<(), RequestError>) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut http::Request<Body>) -> Result<(), RequestError>) -> Self {
         if let Ok(request) = &mut self.request
             && let Err(error) = change(request)
         {
@@ -190,6 +214,14 @@ impl<R: Runtime> RequestBuilder<R> {
         self
     }
 
+    /// Sets how the answer's content codings are undone, in place of the client's settings; `None` to ask for none, and to get the content as it
+    /// comes if there is one all the same.
+    #[cfg(feature = "http-compression")]
+    pub fn decode(mut self, config: Option<DecodeConfig>) -> Self {
+        self.decode = config;
+        self
+    }
+
     /// The request as it stands, without the client's default headers.
     pub fn build(self) -> Result<http::Request<Body>, RequestError> {
         self.request
@@ -201,13 +233,29 @@ impl<R: Runtime> RequestBuilder<R> {
     ///
     /// Dropping the future closes the connection the request was on; the request may have reached the server.
     pub async fn send(self) -> Result<Response<R>, ClientError> {
-        let Self { client, request, total_timeout, collect_limit, max_redirects } = self;
-        let (mut parts, body) = request?.into_parts();
+        let (mut parts, body) = self.request?.into_parts();
+        let client = self.client;
         for (name, value) in &client.inner.settings.headers {
             parts.headers.entry(name).or_insert_with(|| value.clone());
         }
-        let (answer, url) = client.inner.call(parts, body, total_timeout, max_redirects).await?;
-        Ok(Response::new(answer, url, collect_limit))
+        #[cfg(feature = "http-compression")]
+        if self.decode.is_some()
+            && !parts.headers.contains_key(header::ACCEPT_ENCODING)
+            // A part of a coded representation is of no use by itself.
+            && !parts.headers.contains_key(header::RANGE)
+        {
+            parts.headers.insert(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
+        }
+        #[cfg(feature = "http-cookies")]
+        if let Some(jar) = self.cookies {
+            parts.extensions.insert(jar);
+        }
+        let (answer, url) = client.inner.call(parts, body, self.total_timeout, self.max_redirects).await?;
+        #[cfg(feature = "http-compression")]
+        let answer = Content::decode(answer, self.decode)?;
+        #[cfg(not(feature = "http-compression"))]
+        let answer = answer.map(Content::plain);
+        Ok(Response::new(answer, url, self.collect_limit))
     }
 }
 
@@ -217,30 +265,13 @@ fn without_user(url: Uri) -> Result<(Uri, Option<HeaderValue>), BoxError> {
         return Ok((url, None));
     };
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    let decoded = |text| percent_decode(text).ok_or("a percent sign without two digits in the url's user");
     let credentials = auth::basic(&decoded(user)?, &decoded(password)?)
         .ok_or("credentials that the basic scheme cannot carry")?;
     let host: Authority = host.parse()?;
     let mut parts = url.into_parts();
     parts.authority = Some(host);
     Ok((Uri::from_parts(parts)?, Some(credentials)))
-}
-
-/// RFC 3986 §2.1.
-fn decoded(text: &str) -> Result<String, BoxError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let decoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(decoded.ok_or("a percent sign without two digits in the url's user")?);
-        rest = &tail[2..];
-    }
-    Ok(String::from_utf8(bytes)?)
 }
 
 impl<R: Runtime> fmt::Debug for RequestBuilder<R> {
@@ -263,6 +294,6 @@ mod tests {
         let (url, credentials) = without_user("http://a/b@c".parse().expect("a url")).expect("valid");
         assert_eq!((url.to_string().as_str(), credentials), ("http://a/b@c", None));
         assert!(without_user("http://a%3Ab:c@d/".parse().expect("a url")).is_err());
-        assert!(decoded("%4").is_err() && decoded("%zz").is_err() && decoded("%").is_err());
+        assert!(without_user("http://%4@d/".parse().expect("a url")).is_err());
     }
 }

@@ -9,18 +9,19 @@ use http::{HeaderMap, StatusCode, Uri, Version};
 use http_body::Body as _;
 
 use super::error::ClientError;
-use super::{Incoming, Upgraded};
+use super::content::Content;
+use super::Upgraded;
 use crate::Runtime;
 
 /// An answer whose head is there. Its body is read by [`bytes`](Self::bytes) and its like, or piece by piece by [`chunk`](Self::chunk).
 pub struct Response<R: Runtime> {
-    answer: http::Response<Incoming<R>>,
+    pub(super) answer: http::Response<Content<R>>,
     url: Uri,
     collect_limit: usize,
 }
 
 impl<R: Runtime> Response<R> {
-    pub(super) fn new(answer: http::Response<Incoming<R>>, url: Uri, collect_limit: usize) -> Self {
+    pub(super) fn new(answer: http::Response<Content<R>>, url: Uri, collect_limit: usize) -> Self {
         Self { answer, url, collect_limit }
     }
 
@@ -44,7 +45,7 @@ impl<R: Runtime> Response<R> {
         &self.url
     }
 
-    /// How long the body still is, if that is known.
+    /// How long the body still is, if that is known: not where a content coding is undone.
     pub fn content_length(&self) -> Option<u64> {
         self.answer.body().size_hint().exact()
     }
@@ -95,7 +96,7 @@ impl<R: Runtime> Response<R> {
     }
 
     /// The answer in the `http` crate's type, its body still to be read.
-    pub fn into_http(self) -> http::Response<Incoming<R>> {
+    pub fn into_http(self) -> http::Response<Content<R>> {
         self.answer
     }
 }

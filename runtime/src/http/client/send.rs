@@ -11,11 +11,12 @@ use glowplug_http::redirect::{self, RedirectError};
 use glowplug_http::retry::{Attempt, Verdict, verdict};
 use glowplug_http::{BodyLength, FieldSource, PoolKey, ResponseHead};
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::connection::Checkout;
 use super::error::{ClientError, RequestError, Stage, Trace};
 use super::exchange::{Exchange, Failure};
+use super::proxy::Route;
 use super::upload::Upload;
 use super::{Idempotent, Incoming, Informational, Inner, Lease};
 use crate::Runtime;
@@ -28,17 +29,28 @@ pub(super) struct RequestLine<'r> {
     pub(super) target: Cow<'r, str>,
     host: String,
     headers: &'r HeaderMap,
+    /// What the proxy that reads this wants to know.
+    credentials: Option<&'r HeaderValue>,
 }
 
 impl<'r> RequestLine<'r> {
-    fn new(parts: &'r Parts, key: &PoolKey) -> Self {
+    fn new(parts: &'r Parts, route: &'r Route) -> Self {
+        let origin = &route.origin;
+        let host = origin.host_field();
         let target = if parts.method == Method::CONNECT {
-            Cow::Owned(format!("{}:{}", key.host(), key.port()))
+            Cow::Owned(format!("{}:{}", origin.host(), origin.port()))
         } else {
             Cow::Borrowed(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
         };
         let target = if target.starts_with('?') { Cow::Owned(format!("/{target}")) } else { target };
-        Self { method: &parts.method, target, host: key.host_field(), headers: &parts.headers }
+        let forwarder = route.forwarder();
+        let target = match forwarder {
+            // RFC 9112 §3.2.2: a proxy is told the whole of it.
+            Some(_) => Cow::Owned(format!("http://{host}{target}")),
+            None => target,
+        };
+        let credentials = forwarder.and_then(|proxy| proxy.credentials());
+        Self { method: &parts.method, target, host, headers: &parts.headers, credentials }
     }
 }
 
@@ -49,6 +61,11 @@ impl FieldSource for RequestLine<'_> {
     fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
         if !self.headers.contains_key(header::HOST) {
             visit(b"host", self.host.as_bytes());
+        }
+        if let Some(credentials) = self.credentials
+            && !self.headers.contains_key(header::PROXY_AUTHORIZATION)
+        {
+            visit(b"proxy-authorization", credentials.as_bytes());
         }
         self.headers.each(visit);
     }
@@ -120,7 +137,21 @@ impl<R: Runtime> Inner<R> {
     {
         let mut followed = 0;
         loop {
+            #[cfg(feature = "http-cookies")]
+            let (jar, attached) = {
+                let jar = parts.extensions.get::<super::CookieJar>().cloned();
+                let attached = jar.as_ref().is_some_and(|jar| jar.attach(&mut parts));
+                (jar, attached)
+            };
             let answered = self.exchange(&parts, upload, trace).await?;
+            #[cfg(feature = "http-cookies")]
+            if let Some(jar) = jar {
+                jar.keep(&parts.uri, &answered.head);
+                if attached {
+                    // Where it is redirected to, others go along.
+                    parts.headers.remove(header::COOKIE);
+                }
+            }
             let location = answered.head.get("location");
             let next = match redirect::next(&parts.method, &parts.uri, answered.head.status(), location) {
                 Ok(Some(next)) if max_redirects > 0 => next,
@@ -165,12 +196,13 @@ impl<R: Runtime> Inner<R> {
     {
         let key = PoolKey::of(&parts.uri)
             .ok_or_else(|| RequestError::Url("an absolute url of http or https is needed".into()))?;
-        let line = RequestLine::new(parts, &key);
+        let route = self.route(&parts.method, key);
+        let line = RequestLine::new(parts, &route);
         let informational = parts.extensions.get::<Informational>();
         // What the first attempt came to, in case there is none after it.
         let mut first: Option<(Failure, Progress)> = None;
         loop {
-            let checkout = match self.checkout(&key, first.is_some(), trace).await {
+            let checkout = match self.checkout(&route, first.is_some(), trace).await {
                 Ok(checkout) => checkout,
                 Err(error) => {
                     return Err(first.map_or(error, |(failure, progress)| failure.into_error(progress)));

@@ -1,0 +1,141 @@
+//! The body of an answer as people want it: without the codings that were for the way only.
+
+use std::fmt;
+#[cfg(feature = "http-compression")]
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::error::ClientError;
+use super::{Incoming, Upgraded};
+use crate::Runtime;
+#[cfg(feature = "http-compression")]
+use crate::http::coding::decode::{self, DecodeConfig, Decoded, DecodedError};
+
+/// The body of an answer, decoded (with the feature `http-compression`, and unless that was declined).
+///
+/// Like [`Incoming`] it owns the connection until its end: dropping it gives the rest up.
+pub struct Content<R: Runtime>(Kind<R>);
+
+enum Kind<R: Runtime> {
+    Plain(Incoming<R>),
+    #[cfg(feature = "http-compression")]
+    Decoded(Box<Decoded<Incoming<R>>>),
+}
+
+impl<R: Runtime> Content<R> {
+    pub(super) fn plain(body: Incoming<R>) -> Self {
+        Self(Kind::Plain(body))
+    }
+
+    /// The answer with its codings undone, if it has any; then its head no longer says so, nor how long they made it.
+    ///
+    /// A part of a coded representation cannot be decoded by itself, and is left alone.
+    #[cfg(feature = "http-compression")]
+    pub(super) fn decode(
+        answer: http::Response<Incoming<R>>,
+        config: Option<DecodeConfig>,
+    ) -> Result<http::Response<Self>, ClientError> {
+        let (mut parts, body) = answer.into_parts();
+        let is_whole = parts.status != http::StatusCode::PARTIAL_CONTENT && !body.is_end_stream();
+        let codings = decode::codings(&parts.headers);
+        let body = match config {
+            Some(config) if is_whole && !codings.is_empty() => {
+                let body = Decoded::new(body, &codings, config).map_err(ClientError::Content)?;
+                parts.headers.remove(http::header::CONTENT_ENCODING);
+                parts.headers.remove(http::header::CONTENT_LENGTH);
+                Self(Kind::Decoded(Box::new(body)))
+            }
+            _ => Self::plain(body),
+        };
+        Ok(http::Response::from_parts(parts, body))
+    }
+
+    /// The whole body, if it is no longer than `limit` bytes.
+    ///
+    /// Dropping the future drops the body.
+    pub async fn bytes(self, limit: usize) -> Result<Bytes, ClientError> {
+        match self.0 {
+            Kind::Plain(body) => body.bytes(limit).await,
+            #[cfg(feature = "http-compression")]
+            Kind::Decoded(_) => collect(self, limit).await,
+        }
+    }
+
+    /// The connection, which the server has handed over: an answer with status 101, or a successful one to `CONNECT`.
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn upgrade(self) -> Result<Upgraded<R>, ClientError> {
+        self.into_incoming().upgrade().await
+    }
+
+    /// The body as it comes over the wire, codings and all. What was decoded already is not in it.
+    pub fn into_incoming(self) -> Incoming<R> {
+        match self.0 {
+            Kind::Plain(body) => body,
+            #[cfg(feature = "http-compression")]
+            Kind::Decoded(body) => body.into_inner(),
+        }
+    }
+}
+
+#[cfg(feature = "http-compression")]
+async fn collect<R: Runtime>(mut body: Content<R>, limit: usize) -> Result<Bytes, ClientError> {
+    let mut all = bytes::BytesMut::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if all.len() + data.len() > limit {
+            return Err(ClientError::TooLong { limit });
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(all.freeze())
+}
+
+impl<R: Runtime> Body for Content<R> {
+    type Data = Bytes;
+    type Error = ClientError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientError>>> {
+        match &mut self.0 {
+            Kind::Plain(body) => Pin::new(body).poll_frame(cx),
+            #[cfg(feature = "http-compression")]
+            Kind::Decoded(body) => Pin::new(body).poll_frame(cx).map_err(|error| match error {
+                DecodedError::Body(error) => error,
+                DecodedError::Content(error) => ClientError::Content(error),
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Plain(body) => body.is_end_stream(),
+            #[cfg(feature = "http-compression")]
+            Kind::Decoded(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Plain(body) => body.size_hint(),
+            #[cfg(feature = "http-compression")]
+            Kind::Decoded(body) => body.size_hint(),
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Content<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Plain(body) => body.fmt(f),
+            #[cfg(feature = "http-compression")]
+            Kind::Decoded(body) => body.fmt(f),
+        }
+    }
+}
