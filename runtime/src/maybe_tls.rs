@@ -50,4 +50,12 @@ impl<T: Transport> Transport for MaybeTls<T> {
             Self::Tls(stream) => stream.poll_shutdown(cx),
         }
     }
+
+    fn trust_short_reads(&mut self) {
+        match self {
+            Self::Plain(stream) => stream.trust_short_reads(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.trust_short_reads(),
+        }
+    }
 }

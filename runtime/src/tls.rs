@@ -255,6 +255,10 @@ impl<T: Transport> Transport for Tls<T> {
         ready!(self.poll_send(cx))?;
         self.transport.poll_shutdown(cx)
     }
+
+    fn trust_short_reads(&mut self) {
+        self.transport.trust_short_reads();
+    }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Tls<T> {

@@ -36,6 +36,12 @@ pub trait Transport {
 
     /// Tells the peer that no more will come, and goes on reading: a half-close. Calling it again is harmless.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Allows to take a read that came back with less than it had room for as a sign that there is no more: the next one may wait for the
+    /// system's word before it tries. It is for who reads on until told to wait, and saves a system call on each message where asking
+    /// for the system's word has to be done anyway. A look at a connection whether it still stands would be answered with the
+    /// last word. Does nothing by default.
+    fn trust_short_reads(&mut self) {}
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -53,6 +59,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_shutdown(cx)
+    }
+
+    fn trust_short_reads(&mut self) {
+        (**self).trust_short_reads();
     }
 }
 
