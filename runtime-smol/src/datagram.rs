@@ -28,7 +28,7 @@ impl TryFrom<Async<UdpSocket>> for Datagram {
     type Error = io::Error;
 
     fn try_from(socket: Async<UdpSocket>) -> io::Result<Self> {
-        Ok(Self { io: Io::new(&socket)?, socket, receives: Eager::default(), sends: Eager::default() })
+        Ok(Self { io: Io::new(&socket)?, socket, receives: Eager::adaptive(), sends: Eager::default() })
     }
 }
 

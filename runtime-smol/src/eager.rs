@@ -3,9 +3,11 @@
 /// Whether a socket is tried at once or the reactor asked first; one for each direction.
 ///
 /// A try at once is a call in vain where the peer answers one question at a time, and saves a turn of the reactor (six calls) where
-/// it talks all the time. Which of the two it is, the last tries tell.
+/// it talks all the time. Which of the two it is, the last tries tell; but only where nobody takes the reactor's silence for the
+/// socket's, as somebody does who looks at an idle connection.
 #[derive(Debug, Default)]
 pub(crate) struct Eager {
+    adapts: bool,
     /// The reactor was asked, and has not answered. To try before it does is in vain, and leaves its answer behind, with which the next
     /// wait would end at once, for nothing.
     asked: bool,
@@ -17,12 +19,22 @@ impl Eager {
     /// So many tries in vain make it wait first; so many waits later it tries again.
     const PATIENCE: u8 = 16;
 
+    /// One that learns from what came of its tries.
+    pub(crate) fn adaptive() -> Self {
+        Self { adapts: true, ..Self::default() }
+    }
+
+    /// Learns from now on.
+    pub(crate) fn adapt(&mut self) {
+        self.adapts = true;
+    }
+
     /// Whether to try before the reactor is asked.
     pub(crate) fn tries(&mut self) -> bool {
         if self.asked {
             return false;
         }
-        if self.vain < Self::PATIENCE {
+        if !self.adapts || self.vain < Self::PATIENCE {
             return true;
         }
         self.vain += 1;
@@ -35,7 +47,7 @@ impl Eager {
 
     /// What came of a try before the reactor was asked.
     pub(crate) fn tried(&mut self, in_vain: bool) {
-        self.vain = if in_vain { self.vain + 1 } else { 0 };
+        self.vain = if in_vain { self.vain.saturating_add(1) } else { 0 };
     }
 
     /// The reactor was asked, and whether it is still to answer.
@@ -76,7 +88,7 @@ mod tests {
 
     #[test]
     fn who_talks_is_read_at_once_and_who_answers_is_waited_for() {
-        let mut eager = Eager::default();
+        let mut eager = Eager::adaptive();
         for _ in 0..100 {
             assert!(eager.tries());
             eager.tried(false);
@@ -98,6 +110,15 @@ mod tests {
         while !eager.tries() {}
         eager.tried(false);
         assert!(eager.tries());
+    }
+
+    #[test]
+    fn who_only_looks_is_told_what_is_there() {
+        let mut eager = Eager::default();
+        for _ in 0..1000 {
+            assert!(eager.tries());
+            eager.tried(true);
+        }
     }
 
     #[test]

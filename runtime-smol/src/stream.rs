@@ -107,6 +107,10 @@ impl Transport for Stream {
             result => result,
         })
     }
+
+    fn prefer_readiness(&mut self) {
+        self.reads.adapt();
+    }
 }
 
 /// A listening TCP or Unix socket on async-io's reactor.

@@ -50,4 +50,12 @@ impl<T: Transport> Transport for MaybeTls<T> {
             Self::Tls(stream) => stream.poll_shutdown(cx),
         }
     }
+
+    fn prefer_readiness(&mut self) {
+        match self {
+            Self::Plain(stream) => stream.prefer_readiness(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.prefer_readiness(),
+        }
+    }
 }

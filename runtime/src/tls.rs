@@ -255,6 +255,10 @@ impl<T: Transport> Transport for Tls<T> {
         ready!(self.poll_send(cx))?;
         self.transport.poll_shutdown(cx)
     }
+
+    fn prefer_readiness(&mut self) {
+        self.transport.prefer_readiness();
+    }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Tls<T> {

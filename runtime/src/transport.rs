@@ -36,6 +36,12 @@ pub trait Transport {
 
     /// Tells the peer that no more will come, and goes on reading: a half-close. Calling it again is harmless.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Says that who reads here goes on until told to wait: from now on a read may be put off until the system has said that there is
+    /// something, which saves a system call on each message where nothing is there yet, mostly, when it is first asked for. Not for
+    /// who looks now and then whether the connection still stands: `Pending` need no longer mean that nothing has come. Does nothing by
+    /// default.
+    fn prefer_readiness(&mut self) {}
 }
 
 impl<T: Transport + ?Sized> Transport for Box<T> {
@@ -53,6 +59,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         (**self).poll_shutdown(cx)
+    }
+
+    fn prefer_readiness(&mut self) {
+        (**self).prefer_readiness();
     }
 }
 

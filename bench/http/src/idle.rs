@@ -13,12 +13,14 @@ const CONNECTIONS: usize = 10_000;
 /// Longer than a server keeps the memory of a connection that has just become idle.
 const REST: Duration = Duration::from_secs(4);
 
-const SERVERS: [(&str, fn(Load, u64) -> bench_harness::Measured); 5] = [
+const SERVERS: [(&str, fn(Load, u64) -> bench_harness::Measured); 7] = [
     ("glowplug on tokio", servers::glowplug_tokio),
     ("glowplug on smol", servers::glowplug_smol),
     ("axum on glowplug on tokio", servers::glowplug_axum),
     ("hyper", servers::hyper),
     ("axum", servers::axum),
+    ("actix-web", servers::actix),
+    ("may_minihttp", servers::may_minihttp),
 ];
 
 /// All servers, one after the other.

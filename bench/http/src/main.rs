@@ -1,5 +1,5 @@
-//! HTTP/1.1: in memory, heads beside `httparse` and whole server connections beside hyper; and over sockets, servers beside hyper and
-//! axum, under a load from another process.
+//! HTTP/1.1: in memory, heads beside `httparse` and whole server connections beside hyper; and over sockets, servers beside hyper,
+//! axum, actix-web and may_minihttp, under a load from another process.
 
 mod connection;
 mod heads;
@@ -76,6 +76,8 @@ fn main() {
                 Entry::peer("hyper", move |n| servers::hyper(load, n)),
                 Entry::peer("hyper, pipeline_flush", move |n| servers::hyper_flush(load, n)),
                 Entry::peer("axum", move |n| servers::axum(load, n)),
+                Entry::peer("actix-web", move |n| servers::actix(load, n)),
+                Entry::peer("may_minihttp", move |n| servers::may_minihttp(load, n)),
             ],
         }
     };

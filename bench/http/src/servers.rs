@@ -131,3 +131,54 @@ pub fn axum(load: Load, requests: u64) -> Measured {
         });
     })
 }
+
+/// A port that nobody listens on: for servers that do not say which one they were given.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    listener.local_addr().expect("an address").port()
+}
+
+pub fn actix(load: Load, requests: u64) -> Measured {
+    use actix_web::http::KeepAlive;
+    use actix_web::{App, HttpResponse, HttpServer, web};
+    measured(load, requests, |ready| {
+        let answer = async || HttpResponse::Ok().content_type("text/plain").body(Bytes::from_static(HELLO));
+        let serve = async {
+            let server = HttpServer::new(move || App::new().route("/", web::get().to(answer)))
+                .workers(1)
+                .keep_alive(KeepAlive::Timeout(std::time::Duration::from_secs(75)))
+                .max_connections(25_000)
+                .disable_signals()
+                .bind(("127.0.0.1", 0))
+                .expect("bound");
+            ready.send(server.addrs()[0].port()).expect("somebody waits");
+            server.run().await.expect("served");
+        };
+        actix_web::rt::System::new().block_on(serve);
+    })
+}
+
+#[derive(Clone)]
+struct Hello;
+
+impl may_minihttp::HttpService for Hello {
+    fn call(
+        &mut self,
+        _: may_minihttp::Request<'_, '_, '_>,
+        response: &mut may_minihttp::Response<'_>,
+    ) -> std::io::Result<()> {
+        response.header("content-type: text/plain");
+        response.body("Hello, World!");
+        Ok(())
+    }
+}
+
+pub fn may_minihttp(load: Load, requests: u64) -> Measured {
+    measured(load, requests, |ready| {
+        may::config().set_workers(1);
+        let port = free_port();
+        let server = may_minihttp::HttpServer(Hello).start(("127.0.0.1", port)).expect("bound");
+        ready.send(port).expect("somebody waits");
+        server.wait();
+    })
+}

@@ -380,6 +380,17 @@ impl ServerConnection {
         matches!(self.recv, Recv::Head(_)) && !self.head_begun && self.outbox.is_empty()
     }
 
+    /// True when [`poll_event`](StreamProtocol::poll_event) would find nothing in `input`: a head is waited for, and no byte of one is
+    /// there. It is the cheaper question.
+    #[inline]
+    pub fn finds_nothing(&self, input: &BytesMut) -> bool {
+        input.is_empty()
+            && matches!(self.recv, Recv::Head(_))
+            && !self.eof
+            && self.error.is_none()
+            && self.seen == 0
+    }
+
     /// Gives the memory of empty buffers back, for a long wait.
     pub fn release_memory(&mut self) {
         self.outbox.release_memory();

@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 const INLINE: usize = 20;
 
 /// Where one field lies. A section is at most 65,535 bytes long, so offsets fit in 16 bits.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) name: u16,
     pub(crate) name_len: u16,

@@ -8,7 +8,7 @@ use crate::event::BodyLength;
 use crate::wire::token::{decimal, is_word, list};
 
 /// What was gathered from the fields of one head.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     content_length: Option<u64>,
     transfer_encoding: Option<TransferEncoding>,
@@ -70,6 +70,11 @@ impl Facts {
     }
 
     pub(crate) fn note_connection(&mut self, value: &[u8]) {
+        // As a rule it is this one option.
+        if is_word(value, b"keep-alive") {
+            self.keep_alive = true;
+            return;
+        }
         for option in list(value) {
             match option.len() {
                 5 if is_word(option, b"close") => self.close = true,

@@ -7,6 +7,7 @@ pub(crate) mod framing;
 pub(crate) mod head;
 pub(crate) mod locate;
 pub(crate) mod parse;
+mod quick;
 pub(crate) mod scan;
 pub(crate) mod target;
 pub(crate) mod token;

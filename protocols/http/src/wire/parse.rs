@@ -1,7 +1,7 @@
 //! From the bytes of a whole head to its fields and what they say about the message.
 //!
-//! `httparse` knows the grammar; what it lets pass and RFC 9112 does not is checked here, and so are the fields that
-//! decide about the message: its length, the connection, the host.
+//! Plain heads go the quick way (`quick.rs`). For all others `httparse` knows the grammar; what it lets pass and RFC 9112
+//! does not is checked here, and so are the fields that decide about the message: its length, the connection, the host.
 
 use core::mem::MaybeUninit;
 
@@ -40,10 +40,13 @@ impl Rules<'_> {
         input: &mut BytesMut,
         head: &mut RequestHead,
     ) -> Result<Option<Facts>, Error> {
-        let at_once = if self.may_try(scan) { self.request(input, head).ok().flatten() } else { None };
-        let (len, facts) = match at_once {
-            Some((len, facts)) if self.is_clean(&input[..len], &head.fields) => (len, facts),
-            _ => match self.find_head(scan, input)? {
+        let quick = if self.may_try(scan) { self.quick_request(input, head) } else { None };
+        let (len, facts) = match quick {
+            Some((len, facts)) => {
+                debug_assert!(self.agrees_on_request(input, len, head, facts), "{:?}", &input[..len]);
+                (len, facts)
+            }
+            None => match self.find_head(scan, input)? {
                 None => return Ok(None),
                 Some(len) => self.request(&input[..len], head)?.ok_or(Error::peer(0, Reason::LineEnd))?,
             },
@@ -61,10 +64,13 @@ impl Rules<'_> {
         input: &mut BytesMut,
         head: &mut ResponseHead,
     ) -> Result<Option<Facts>, Error> {
-        let at_once = if self.may_try(scan) { self.response(input, head).ok().flatten() } else { None };
-        let (len, facts) = match at_once {
-            Some((len, facts)) if self.is_clean(&input[..len], &head.fields) => (len, facts),
-            _ => match self.find_head(scan, input)? {
+        let quick = if self.may_try(scan) { self.quick_response(input, head) } else { None };
+        let (len, facts) = match quick {
+            Some((len, facts)) => {
+                debug_assert!(self.agrees_on_response(input, len, head, facts), "{:?}", &input[..len]);
+                (len, facts)
+            }
+            None => match self.find_head(scan, input)? {
                 None => return Ok(None),
                 Some(len) => self.response(&input[..len], head)?.ok_or(Error::peer(0, Reason::LineEnd))?,
             },
@@ -74,7 +80,7 @@ impl Rules<'_> {
         Ok(Some(facts))
     }
 
-    /// Most heads come whole: the first look at one parses it without having searched for its end. If anything about it is
+    /// Most heads come whole: the first look at one tries the quick way, without having searched for its end. If anything about it is
     /// unusual, nothing is made of that, and the end is searched for first, so that the verdict stays a function of the
     /// bytes alone. That is once for each head, so cost stays linear.
     #[inline]
@@ -82,19 +88,29 @@ impl Rules<'_> {
         scan.is_fresh() && !self.leniency.obs_fold
     }
 
-    /// True when a search for the end of `head` would have found nothing to object to: its lines end properly and are no
-    /// longer than they may be.
-    #[inline]
-    fn is_clean(self, head: &[u8], fields: &Fields) -> bool {
-        let limits = self.limits.get();
-        let second_line = fields.spans().next().map_or(head.len() - 2, |span| usize::from(span.name));
-        let ends = |line_end: usize| head.get(line_end.wrapping_sub(2)) == Some(&b'\r');
-        head.len() <= limits.max_head_len()
-            && second_line <= limits.max_start_line_len()
-            && (self.leniency.bare_lf
-                || ends(head.len())
-                    && ends(head.len() - 2)
-                    && fields.spans().all(|span| ends(usize::from(span.name))))
+    /// Whether the careful way comes to the same as the quick one.
+    fn agrees_on_request(self, input: &mut BytesMut, len: usize, quick: &RequestHead, facts: Facts) -> bool {
+        let mut head = RequestHead::empty();
+        matches!(self.find_head(&mut SectionScan::default(), input), Ok(Some(found)) if found == len)
+            && matches!(self.request(&input[..len], &mut head), Ok(Some(found)) if found == (len, facts))
+            && head.fields.spans().eq(quick.fields.spans())
+            && (head.method_len, head.target_len, head.version)
+                == (quick.method_len, quick.target_len, quick.version)
+    }
+
+    /// The same for a response.
+    fn agrees_on_response(
+        self,
+        input: &mut BytesMut,
+        len: usize,
+        quick: &ResponseHead,
+        facts: Facts,
+    ) -> bool {
+        let mut head = ResponseHead::empty();
+        matches!(self.find_head(&mut SectionScan::default(), input), Ok(Some(found)) if found == len)
+            && matches!(self.response(&input[..len], &mut head), Ok(Some(found)) if found == (len, facts))
+            && head.fields.spans().eq(quick.fields.spans())
+            && (head.reason_len, head.status, head.version) == (quick.reason_len, quick.status, quick.version)
     }
 
     /// The length of the head at the front of `input`, which is not all there while there is none.

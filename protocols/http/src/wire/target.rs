@@ -20,13 +20,24 @@ pub(crate) fn check(method: &[u8], target: &[u8], leniency: &Leniency) -> Result
             return Err(at);
         }
     }
-    let fits = match target {
+    if fits(method, target) { Ok(()) } else { Err(0) }
+}
+
+/// True when `target`, whose characters were checked, has a form that goes with `method`.
+#[inline]
+pub(crate) fn fits(method: &[u8], target: &[u8]) -> bool {
+    match target {
         _ if method == b"CONNECT" => is_authority_with_port(target),
         [b'/', ..] => true,
         b"*" => method == b"OPTIONS",
         _ => is_absolute(target),
-    };
-    if fits { Ok(()) } else { Err(0) }
+    }
+}
+
+/// True for visible characters of ASCII alone, and no fragment: what needs no leniency.
+#[inline]
+pub(crate) fn is_plain(target: &[u8]) -> bool {
+    !target.iter().fold(false, |odd, &byte| odd | is_odd(byte) | (byte <= b' ') | (byte == 0x7f))
 }
 
 /// True for bytes that only a leniency lets pass.

@@ -50,8 +50,17 @@ enum Turn<E> {
 impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
     pub(super) fn new(shared: Arc<Shared<P, T>>, runtime: R, transport: T, input: BytesMut) -> Self {
         let deadline = Deadline::new(runtime.timer());
-        let pump = Some(Box::new(Pump::new(transport, input)));
-        Self { shared, runtime, pump, deadline, next_look: None, wakers: Vec::new(), span: Span::shared() }
+        let mut pump = Box::new(Pump::new(transport, input));
+        pump.transport_mut().prefer_readiness();
+        Self {
+            shared,
+            runtime,
+            pump: Some(pump),
+            deadline,
+            next_look: None,
+            wakers: Vec::new(),
+            span: Span::shared(),
+        }
     }
 
     /// Gets the pump, unless a lone caller is to go on driving: then the task sleeps until its next look.

@@ -226,7 +226,9 @@ impl Jar {
             > self.limits.max_per_domain
         {
             let of_domain = self.set.range(from.clone()..).take_while(|(key, _)| key.0 == domain);
-            let Some(oldest) = of_domain.min_by_key(|(_, at)| **at).map(|(key, _)| key.clone()) else { break };
+            let Some(oldest) = of_domain.min_by_key(|(_, at)| **at).map(|(key, _)| key.clone()) else {
+                break;
+            };
             self.remove(&oldest);
         }
         while self.set.len() > self.limits.max_cookies {

@@ -10,10 +10,10 @@ use http::{HeaderMap, StatusCode};
 
 use super::error::ClientError;
 use super::{RequestBuilder, Response};
+use crate::Runtime;
 use crate::dial::DialError;
 use crate::http::Transferred;
 use crate::time::sleep;
-use crate::Runtime;
 
 /// The pause before a second attempt; each one after it waits twice as long, up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);

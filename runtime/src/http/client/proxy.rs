@@ -85,11 +85,7 @@ impl<R: Runtime> Inner<R> {
     }
 
     /// A connection to the proxy, or through it.
-    pub(super) async fn dial_proxy(
-        &self,
-        proxy: &Proxy,
-        origin: &PoolKey,
-    ) -> Result<Stream<R>, ClientError> {
+    pub(super) async fn dial_proxy(&self, proxy: &Proxy, origin: &PoolKey) -> Result<Stream<R>, ClientError> {
         let dialled = self.dialer.tcp(proxy.host(), proxy.port()).await;
         let stream = dialled.map_err(|error| ClientError::Proxy(ProxyError::Dial(error)))?;
         let stream = match stream {

@@ -14,7 +14,7 @@ use super::{Connection, Settings};
 use crate::drive::Deadline;
 use crate::drive::Pump;
 use crate::server::Stopping;
-use crate::{MaybeTls, Runtime};
+use crate::{MaybeTls, Runtime, Transport};
 
 /// How long a connection keeps the memory of its empty buffers, so that a busy one allocates none and an idle one holds none.
 const REST_AFTER: Duration = Duration::from_secs(2);
@@ -123,9 +123,12 @@ impl<R: Runtime> Link<R> {
         stopping: Stopping,
     ) -> Self {
         let now = runtime.now();
+        let mut pump = Pump::new(transport, bytes::BytesMut::new());
+        // It is read until it says to wait, always.
+        pump.transport_mut().prefer_readiness();
         Self {
             machine: ServerConnection::new(now, settings.protocol.clone()),
-            pump: Pump::new(transport, bytes::BytesMut::new()),
+            pump,
             deadline: Deadline::new(runtime.timer()),
             stopping: Some(stopping),
             presence: Presence(connection),
@@ -183,12 +186,27 @@ impl<R: Runtime> Link<R> {
         self.stall.is_none_or(|at| now < at)
     }
 
+    /// True when nothing can be heard until more comes in.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.machine.finds_nothing(&self.pump.input)
+    }
+
+    /// True when the request at hand has no body, or none that anybody reads.
+    pub(super) fn has_body(&self) -> bool {
+        self.channel().is_some()
+    }
+
     /// The machine's next event, as news for the application. `None` when there is none.
+    #[inline]
     pub(super) fn poll_event(
         &mut self,
         cx: &Context<'_>,
         now: Instant,
     ) -> Result<Option<Heard>, glowplug_http::Error> {
+        if self.is_quiet() {
+            return Ok(None);
+        }
         let Some(event) = self.machine.poll_event(now, &mut self.pump.input)? else { return Ok(None) };
         Ok(Some(match event {
             ServerEvent::Request { stream, head, body, expects_continue } => {

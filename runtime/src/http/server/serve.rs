@@ -128,6 +128,10 @@ fn drive<R: Runtime, S: HttpService>(
                     Ok(Some(Heard::Request(request))) => {
                         receive(link, service, work.as_mut(), cx, now, request);
                         news = true;
+                        if !link.has_body() {
+                            // The handler has all there is of it: it may answer before the machine is asked for more.
+                            break;
+                        }
                     }
                     Ok(Some(Heard::Over)) => {
                         // The machine has answered. A handler at work gets to see why its body ended.
@@ -155,7 +159,7 @@ fn drive<R: Runtime, S: HttpService>(
             // Handing output over makes room: for input that was left, and for more of an answer's body.
             news = matches!(work.as_mut().project(), WorkNow::Sending { .. });
         }
-        if added || !rests {
+        if !rests || added && !(link.is_quiet() && matches!(work.as_mut().project(), WorkNow::Idle)) {
             continue;
         }
         if let Poll::Ready(end) = link.poll_end(cx, now, written) {
