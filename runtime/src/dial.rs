@@ -235,6 +235,17 @@ impl<R: Runtime> Dialer<R> {
             .map_err(|_| DialError::TimedOut(DialPhase::Connect))
     }
 
+    /// How TLS is spoken. The system is asked for its roots once: the clones of a dialer share them, and the sessions that may be resumed.
+    #[cfg(feature = "tls")]
+    fn tls_settings(&self) -> Result<&crate::tls::ClientConfig, DialError> {
+        if let Some(config) = self.tls.get() {
+            return Ok(config);
+        }
+        let platform = crate::tls::ClientConfig::platform();
+        let platform = platform.map_err(|error| DialError::Tls(io::Error::other(error)))?;
+        Ok(self.tls.get_or_init(|| platform))
+    }
+
     #[cfg(feature = "tls")]
     async fn tls_in_phases(
         &self,
@@ -242,15 +253,7 @@ impl<R: Runtime> Dialer<R> {
         phase: &mut DialPhase,
         connect: impl AsyncFnOnce(&mut DialPhase) -> Result<R::Stream, DialError>,
     ) -> Result<MaybeTls<R::Stream>, DialError> {
-        let config = match self.tls.get() {
-            Some(config) => config,
-            None => {
-                // Asked for once: the clones of a dialer share the roots, and the sessions that may be resumed.
-                let platform = crate::tls::ClientConfig::platform();
-                let platform = platform.map_err(|error| DialError::Tls(io::Error::other(error)))?;
-                self.tls.get_or_init(|| platform)
-            }
-        };
+        let config = self.tls_settings()?;
         let stream = connect(phase).await?;
         *phase = DialPhase::Tls;
         let mut stream =

@@ -115,12 +115,8 @@ impl<R: Runtime> Dialing<R> {
 
     #[cfg(feature = "tls")]
     fn secure(&self, stream: R::Stream) -> Result<Stage<R>, DialError> {
-        let config = match &self.dialer.tls {
-            Some(config) => config.clone(),
-            None => crate::tls::ClientConfig::platform()
-                .map_err(|error| DialError::Tls(io::Error::other(error)))?,
-        };
-        let stream = crate::tls::Tls::client(stream, &config, &self.host).map_err(DialError::Tls)?;
+        let config = self.dialer.tls_settings()?;
+        let stream = crate::tls::Tls::client(stream, config, &self.host).map_err(DialError::Tls)?;
         Ok(Stage::Securing(Box::new(stream)))
     }
 
