@@ -27,6 +27,7 @@
 
 mod call;
 mod connection;
+mod slots;
 mod state;
 mod task;
 

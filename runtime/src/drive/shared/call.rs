@@ -11,7 +11,8 @@ use std::time::Duration;
 use glowplug_core::{Progress, RequestProtocol, StreamProtocol};
 
 use super::Connection;
-use super::state::{Answers, Polled, Shared, SlotId, Submitted};
+use super::slots::{Answers, SlotId};
+use super::state::{Polled, Shared, Submitted};
 use crate::drive::{DriverError, Pump};
 use crate::trace::{self, Span};
 use crate::{MaybeTls, Runtime, Transport};

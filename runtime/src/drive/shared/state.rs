@@ -1,13 +1,14 @@
-//! What lies under the lock.
+//! What lies under the lock: the machine, who drives, and who waits.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use glowplug_core::{Answer, Instant, Progress, RequestProtocol, SubmitError, Token, WriteInterest};
+use glowplug_core::{Answer, Instant, Progress, RequestProtocol, SubmitError, WriteInterest};
 
 use super::call::CallError;
+use super::slots::{Answers, Phase, SlotId, Slots};
 use crate::Transport;
 use crate::drive::{DriverError, Pump};
 
@@ -85,8 +86,7 @@ pub(super) enum Task {
 pub(super) struct State<P: RequestProtocol, T> {
     pub(super) machine: P,
     pub(super) config: Config,
-    slots: Vec<Slot<P>>,
-    free: Vec<u32>,
+    slots: Slots<P>,
     /// Requests that wait for room in the machine, oldest first. One whose caller has left is dropped when its turn comes.
     waiting: VecDeque<(SlotId, P::Request)>,
     /// Calls that somebody still waits for.
@@ -119,60 +119,6 @@ pub(super) struct State<P: RequestProtocol, T> {
     outcome: Option<Over<P::Error>>,
 }
 
-struct Slot<P: RequestProtocol> {
-    /// Tells this use of the slot from earlier ones.
-    generation: u32,
-    phase: Phase<P::Error>,
-    waker: Option<Waker>,
-    deadline: Option<Instant>,
-    answers: Answers<P::Response>,
-}
-
-enum Phase<E> {
-    Free,
-    /// Waits for room in the machine, or for answers.
-    Pending,
-    Answered,
-    Failed(CallError<E>),
-}
-
-/// What was answered so far. One answer, the usual case, needs no allocation.
-pub(super) enum Answers<T> {
-    None,
-    One(T),
-    Many(Vec<T>),
-}
-
-impl<T> Answers<T> {
-    fn push(&mut self, answer: T) {
-        *self = match std::mem::replace(self, Self::None) {
-            Self::None => Self::One(answer),
-            Self::One(first) => Self::Many(vec![first, answer]),
-            Self::Many(mut all) => {
-                all.push(answer);
-                Self::Many(all)
-            }
-        };
-    }
-}
-
-/// A caller's hold on its slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SlotId {
-    index: u32,
-    generation: u32,
-}
-
-impl SlotId {
-    fn token(self) -> Token {
-        Token(u64::from(self.generation) << 32 | u64::from(self.index))
-    }
-
-    fn of(token: Token) -> Self {
-        Self { index: token.0 as u32, generation: (token.0 >> 32) as u32 }
-    }
-}
-
 /// What a caller finds in its slot.
 pub(super) enum Polled<P: RequestProtocol> {
     Pending,
@@ -193,8 +139,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
         Self {
             machine,
             config,
-            slots: Vec::new(),
-            free: Vec::new(),
+            slots: Slots::new(),
             waiting: VecDeque::new(),
             live: 0,
             earliest_deadline: None,
@@ -230,12 +175,12 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
         if self.waiting.len() >= self.config.max_waiting {
             return Err(CallError::Overloaded);
         }
-        let id = self.allocate();
+        let id = self.slots.allocate();
         if self.waiting.is_empty() {
             match self.machine.submit(now, id.token(), request) {
                 Ok(()) => {}
                 Err(SubmitError::Closed(_)) => {
-                    self.release(id.index);
+                    self.slots.release(id);
                     return Err(CallError::Closed { progress: Progress::NotSent, cause: None });
                 }
                 Err(full) => self.waiting.push_back((id, full.into_request())),
@@ -248,7 +193,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
         if let Some(deadline) = deadline {
             self.earliest_deadline = Some(self.earliest_deadline.map_or(deadline, |at| at.min(deadline)));
         }
-        let slot = &mut self.slots[id.index as usize];
+        let slot = self.slots.at(id);
         slot.phase = Phase::Pending;
         slot.deadline = deadline;
         slot.waker = Some(cx.waker().clone());
@@ -319,7 +264,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
         wakers: &mut Vec<Waker>,
     ) -> Result<(Polled<P>, Option<Waker>), Box<Pump<T>>> {
         // Its own waker need not be woken: it looks itself.
-        let own = self.slots[id.index as usize].waker.take();
+        let own = self.slots.at(id).waker.take();
         let polled = self.poll_machine(now, &mut pump, wakers, usize::MAX);
         self.machine.poll_transmit(now, &mut pump.output);
         let interest = self.machine.interest();
@@ -330,7 +275,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
         if let Err(error) = polled {
             self.broken = Some(error);
         }
-        let slot = &mut self.slots[id.index as usize];
+        let slot = self.slots.at(id);
         if matches!(slot.phase, Phase::Pending) {
             slot.waker = own;
             if regular && self.leader == Some(id) {
@@ -363,13 +308,12 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
 
     /// Looks into a caller's slot, and frees it when the call is over.
     pub(super) fn poll_call(&mut self, cx: &Context<'_>, id: SlotId) -> Polled<P> {
-        let slot = &mut self.slots[id.index as usize];
-        debug_assert_eq!(slot.generation, id.generation, "a slot is freed by its caller or after it left");
+        let slot = self.slots.at(id);
         match &slot.phase {
             Phase::Answered => {
                 let answers = std::mem::replace(&mut slot.answers, Answers::None);
                 self.live -= 1;
-                self.release(id.index);
+                self.slots.release(id);
                 Polled::Answered(answers)
             }
             Phase::Failed(_) => {
@@ -377,7 +321,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
                     return Polled::Pending;
                 };
                 self.live -= 1;
-                self.release(id.index);
+                self.slots.release(id);
                 Polled::Failed(error)
             }
             _ => {
@@ -394,10 +338,10 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
         self.live -= 1;
         // The request's place stays, in the machine or in the queue for it. An answer finds a slot of another generation, and is
         // dropped.
-        if matches!(self.slots[id.index as usize].phase, Phase::Pending) {
+        if matches!(self.slots.at(id).phase, Phase::Pending) {
             self.machine.cancel(id.token());
         }
-        self.release(id.index);
+        self.slots.release(id);
         let led = self.leader == Some(id);
         if led || (self.handles == 0 && self.live == 0) { self.wake_task() } else { None }
     }
@@ -469,8 +413,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
     /// Moves waiting requests into the machine while it has room.
     pub(super) fn admit(&mut self, now: Instant) {
         while let Some((id, request)) = self.waiting.pop_front() {
-            let slot = &self.slots[id.index as usize];
-            if slot.generation != id.generation || !matches!(slot.phase, Phase::Pending) {
+            if !self.slots.get(id).is_some_and(|slot| matches!(slot.phase, Phase::Pending)) {
                 continue;
             }
             // Full: later. Closed: the end of the connection, which is near, fails it.
@@ -483,12 +426,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
 
     /// Puts an answer into its slot; the caller is woken once the last is there.
     pub(super) fn deliver(&mut self, answer: Answer<P::Response>, wakers: &mut Vec<Waker>) {
-        let id = SlotId::of(answer.token);
-        let Some(slot) =
-            self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
-        else {
-            return;
-        };
+        let Some(slot) = self.slots.of(answer.token) else { return };
         if matches!(slot.phase, Phase::Pending) {
             slot.answers.push(answer.response);
             if answer.last {
@@ -517,7 +455,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
         // call, and then twice in a row only if calls have deadlines that close.
         self.earliest_deadline = None;
         let mut expired = false;
-        for slot in &mut self.slots {
+        for slot in self.slots.iter_mut() {
             let (Some(deadline), Phase::Pending) = (slot.deadline, &slot.phase) else { continue };
             if deadline > now {
                 self.earliest_deadline = Some(self.earliest_deadline.map_or(deadline, |at| at.min(deadline)));
@@ -532,7 +470,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
             let mut cancelled = Vec::new();
             for (token, how_far) in self.machine.unanswered() {
                 if let Some(Phase::Failed(CallError::TimedOut { progress })) =
-                    phase_of(&mut self.slots, token)
+                    self.slots.of(token).map(|slot| &mut slot.phase)
                 {
                     *progress = how_far;
                     cancelled.push(token);
@@ -550,7 +488,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
             return;
         }
         let cause = cause.map(Arc::new);
-        for slot in &mut self.slots {
+        for slot in self.slots.iter_mut() {
             if matches!(slot.phase, Phase::Pending) {
                 slot.phase =
                     Phase::Failed(CallError::Closed { progress: Progress::NotSent, cause: cause.clone() });
@@ -559,7 +497,8 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
             }
         }
         for (token, how_far) in self.machine.unanswered() {
-            if let Some(Phase::Failed(CallError::Closed { progress, .. })) = phase_of(&mut self.slots, token)
+            if let Some(Phase::Failed(CallError::Closed { progress, .. })) =
+                self.slots.of(token).map(|slot| &mut slot.phase)
             {
                 *progress = how_far;
             }
@@ -570,39 +509,6 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
         self.pump = None;
         wakers.append(&mut self.event_wakers);
     }
-
-    // ---- the slab ----
-
-    fn allocate(&mut self) -> SlotId {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                phase: Phase::Free,
-                waker: None,
-                deadline: None,
-                answers: Answers::None,
-            });
-            (self.slots.len() - 1) as u32
-        });
-        SlotId { index, generation: self.slots[index as usize].generation }
-    }
-
-    fn release(&mut self, index: u32) {
-        let slot = &mut self.slots[index as usize];
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.phase = Phase::Free;
-        slot.waker = None;
-        slot.deadline = None;
-        slot.answers = Answers::None;
-        self.free.push(index);
-    }
-}
-
-/// The phase of the slot that `token` names, if it still does.
-fn phase_of<P: RequestProtocol>(slots: &mut [Slot<P>], token: Token) -> Option<&mut Phase<P::Error>> {
-    let id = SlotId::of(token);
-    let slot = slots.get_mut(id.index as usize)?;
-    (slot.generation == id.generation).then_some(&mut slot.phase)
 }
 
 /// The connection is over, and why: `None` is a good end.
