@@ -231,7 +231,7 @@ fn what_is_cut_off_or_damaged_is_told() {
 
 #[test]
 fn bombs_end_at_a_limit() {
-    let zeros = vec![0; 64 << 20];
+    let zeros = vec![0; 12 << 20];
     for (coding, encode) in EACH {
         let bomb = encode(&zeros);
         let defaults = DecodeConfig::default();

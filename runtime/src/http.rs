@@ -3,6 +3,8 @@
 //! Messages are the `http` crate's, bodies are [`http_body::Body`]; here they meet the machines of
 //! [`glowplug_http`] and a runtime's sockets.
 
+#[cfg(feature = "http-blocking")]
+pub mod blocking;
 mod body;
 mod client;
 #[cfg(feature = "http-compression")]
