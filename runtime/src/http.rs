@@ -3,8 +3,16 @@
 //! Messages are the `http` crate's, bodies are [`http_body::Body`]; here they meet the machines of
 //! [`glowplug_http`] and a runtime's sockets.
 
+#[cfg(any(feature = "http-compression", feature = "http-files"))]
+pub mod accept;
 mod body;
 mod client;
+#[cfg(feature = "http-compression")]
+pub mod coding;
+#[cfg(feature = "http-compression")]
+pub mod compress;
+#[cfg(feature = "http-files")]
+pub mod files;
 pub mod server;
 
 pub use body::{Body, BoxError};

@@ -1,0 +1,3 @@
+//! Content codings: gzip, deflate, Brotli and Zstandard, as streams.
+
+pub mod encode;
