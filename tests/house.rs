@@ -120,7 +120,7 @@ fn tree(package: &str, features: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_smol_build_has_no_tokio_and_no_mio() {
-    let smol = tree("glowplug", "smol,http,redis,tls");
+    let smol = tree("glowplug", "smol,http-compression,http-files,redis,tls");
     assert!(smol.contains("smol") && smol.contains("glowplug-redis"), "{smol:?}");
     assert!(smol.contains("glowplug-http") && smol.contains("tower-service"), "{smol:?}");
     for stranger in ["tokio", "mio"] {

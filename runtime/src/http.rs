@@ -3,13 +3,19 @@
 //! Messages are the `http` crate's, bodies are [`http_body::Body`]; here they meet the machines of
 //! [`glowplug_http`] and a runtime's sockets.
 
+#[cfg(any(feature = "http-compression", feature = "http-files"))]
+pub mod accept;
 #[cfg(feature = "http-blocking")]
 pub mod blocking;
 mod body;
 mod client;
 #[cfg(feature = "http-compression")]
 pub mod coding;
+#[cfg(feature = "http-compression")]
+pub mod compress;
 mod file;
+#[cfg(feature = "http-files")]
+pub mod files;
 pub mod multipart;
 mod progress;
 pub mod server;

@@ -67,7 +67,8 @@ async fn answers_are_decoded<R: Plug>(runtime: R) {
     let (log, base, client) = (Log::default(), site.url(""), client(&runtime));
     let work = async {
         for coding in ["gzip", "deflate", "br", "zstd", "gzip,+br", "identity"] {
-            let answer = client.get(format!("{base}/{coding}").replace(",+", "+")).send().await.expect("an answer");
+            let answer =
+                client.get(format!("{base}/{coding}").replace(",+", "+")).send().await.expect("an answer");
             assert_eq!(log.last().field("accept-encoding"), Some("gzip, deflate, br, zstd"));
             assert_eq!(answer.headers().contains_key("content-encoding"), coding == "identity", "{coding}");
             assert_eq!(answer.content_length(), None);
@@ -139,8 +140,7 @@ async fn it_can_be_declined<R: Plug>(runtime: R) {
     let (log, base) = (Log::default(), site.url(""));
     let (decoding, plain) = (client(&runtime), Client::builder(runtime.clone()).decode(None).build());
     let work = async {
-        for request in
-            [decoding.get(format!("{base}/gzip")).decode(None), plain.get(format!("{base}/gzip"))]
+        for request in [decoding.get(format!("{base}/gzip")).decode(None), plain.get(format!("{base}/gzip"))]
         {
             let answer = request.send().await.expect("an answer");
             assert_eq!(log.last().field("accept-encoding"), None);

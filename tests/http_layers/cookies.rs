@@ -54,7 +54,11 @@ async fn what_is_set_comes_back<R: Plug>(runtime: R) {
         assert_eq!(ask(&client, "http://a.example/?one=1+Max-Age=0").await, "one=1");
         assert_eq!(ask(&client, "http://a.example/").await, "none");
         // Other hosts, below and beside.
-        ask(&client, "http://a.example/?host=1&all=2+Domain=a.example&evil=3+Domain=b.example&tld=4+Domain=example").await;
+        ask(
+            &client,
+            "http://a.example/?host=1&all=2+Domain=a.example&evil=3+Domain=b.example&tld=4+Domain=example",
+        )
+        .await;
         assert_eq!(ask(&client, "http://a.example/").await, "host=1; all=2");
         assert_eq!(ask(&client, "http://www.a.example/").await, "all=2");
         assert_eq!(ask(&client, "http://b.example/").await, "none");
@@ -123,7 +127,8 @@ async fn a_request_of_ones_own_has_the_jar_it_is_given<R: Plug>(runtime: R) {
 
 #[test]
 fn a_jar_holds_so_much_and_no_more() {
-    let limits = CookieLimits::default().max_cookies(5).max_per_domain(3).max_cookie_len(40).max_header_len(20);
+    let limits =
+        CookieLimits::default().max_cookies(5).max_per_domain(3).max_cookie_len(40).max_header_len(20);
     let jar = CookieJar::with_limits(limits);
     let (a, b) = (url("http://a.example/"), url("http://b.example/"));
     assert!(!jar.set(&a, &format!("long={}", "x".repeat(40))), "max_cookie_len");

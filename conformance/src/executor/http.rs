@@ -1,3 +1,4 @@
 //! HTTP on any executor.
 
+pub mod files;
 pub mod server;

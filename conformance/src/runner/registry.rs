@@ -160,6 +160,8 @@ impl Registry {
         registry.http_client::<executor::Tokio>();
         #[cfg(all(feature = "http", feature = "tokio"))]
         registry.http_server::<executor::Tokio>();
+        #[cfg(all(feature = "http", feature = "tokio"))]
+        registry.http_files::<executor::Tokio>();
         #[cfg(all(feature = "dns", feature = "tokio"))]
         registry.dns::<executor::Tokio>();
         #[cfg(feature = "tokio")]
@@ -180,6 +182,8 @@ impl Registry {
         registry.http_client::<executor::Smol>();
         #[cfg(all(feature = "http", feature = "smol"))]
         registry.http_server::<executor::Smol>();
+        #[cfg(all(feature = "http", feature = "smol"))]
+        registry.http_files::<executor::Smol>();
         #[cfg(all(feature = "dns", feature = "smol"))]
         registry.dns::<executor::Smol>();
         #[cfg(feature = "smol")]
@@ -200,6 +204,8 @@ impl Registry {
         registry.http_client::<executor::Sim>();
         #[cfg(all(feature = "http", feature = "sim"))]
         registry.http_server::<executor::Sim>();
+        #[cfg(all(feature = "http", feature = "sim"))]
+        registry.http_files::<executor::Sim>();
         #[cfg(all(feature = "dns", feature = "sim"))]
         registry.dns::<executor::Sim>();
         #[cfg(feature = "sim")]
@@ -261,6 +267,14 @@ impl Registry {
         E::Runtime: Spawn<executor::http::server::Serving<E::Runtime>>,
     {
         for (suite, case) in executor::http::server::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of files over HTTP to that column.
+    #[cfg(feature = "http")]
+    pub fn http_files<E: Executor>(&mut self) {
+        for (suite, case) in executor::http::files::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

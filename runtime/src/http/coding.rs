@@ -1,3 +1,4 @@
-//! Content codings (RFC 9110 §8.4): gzip, deflate, br and zstd.
+//! Content codings (RFC 9110 §8.4), as streams: gzip, deflate, Brotli and Zstandard.
 
 pub mod decode;
+pub mod encode;

@@ -4,6 +4,7 @@ use std::future::ready;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use glowplug_runtime::http::compress::{Compress, Compression};
 use glowplug_runtime::http::server::{Config, Incoming, Server, ServiceFn, Serving as Task, service_fn};
 use glowplug_runtime::server::Stopper;
 use glowplug_runtime::time::sleep;
@@ -18,7 +19,7 @@ use crate::runner::Case;
 type Handler = fn(Request<Incoming>) -> BoxFuture<Response<String>>;
 
 /// What the server spawns: the bound of this suite.
-pub type Serving<R> = Task<R, ServiceFn<Handler>>;
+pub type Serving<R> = Task<R, Compress<ServiceFn<Handler>>>;
 
 /// More polls than any of these futures takes.
 const MANY: usize = 200;
@@ -44,6 +45,7 @@ fn trials<R: Runtime + Spawn<Serving<R>>>() -> Vec<Trial<R>> {
         trial!("a-peer-that-closed-is-heard", peer_closed),
         trial!("clients-dropped-at-every-poll", dropped_clients),
         trial!("a-stop-drains", drain),
+        trial!("compressed-for-those-who-accept-it", compressed),
     ]
 }
 
@@ -79,7 +81,8 @@ async fn with_server<R: Runtime + Spawn<Serving<R>>>(
         stopper.stop();
         tried
     };
-    let (tried, ()) = both(working, server.config(config).run(service_fn(handle as Handler))).await;
+    let service = Compress::new(service_fn(handle as Handler), Compression::default().min_size(100));
+    let (tried, ()) = both(working, server.config(config).run(service)).await;
     tried?;
     ensure(stopper.connections() == 0, || "the server ended before its connections".to_owned())
 }
@@ -334,6 +337,30 @@ async fn drain<R: Runtime + Spawn<Serving<R>>>(world: World<R>) -> Tried {
             format!("what was begun before the stop was answered with {head}{body}")
         })?;
         busy.end().await
+    })
+    .await
+}
+
+async fn compressed<R: Runtime + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, Config::default(), async |at, _| {
+        let long = format!("/{}", "long".repeat(500));
+        for coding in ["br", "deflate", "gzip", "zstd"] {
+            let mut client = Client::connect(&world.runtime, &at).await?;
+            client.ask("/short").await?;
+            client
+                .send(format!(
+                    "GET {long} HTTP/1.1\r\nhost: here\r\naccept-encoding: {coding}\r\nconnection: close\r\n\r\n"
+                ))
+                .await?;
+            let head = client.head().await?;
+            ensure(head.contains(&format!("content-encoding: {coding}\r\n")), || {
+                format!("who accepts {coding} is answered with {head}")
+            })?;
+            let rest = read_all(&mut client.stream).await.when("read to the end")?;
+            let len = client.input.len() + rest.len();
+            ensure(len > 10 && len < long.len() / 4, || format!("{} bytes became {len}", long.len()))?;
+        }
+        Ok(())
     })
     .await
 }
