@@ -13,6 +13,7 @@
 //! | `mongodb` | BSON and the wire, both halves; the client. `mongodb-compression` adds snappy, zlib and zstd |
 //! | `riak` | the wire, both halves, objects and data types; the client |
 //! | `udp` | conversations over one socket, reliable ones too |
+//! | `websocket` | RFC 6455 and permessage-deflate, both ends; sockets that connect, and that an HTTP server accepts |
 //! | `redis-memory`, `mongodb-memory`, `riak-memory` | a server in memory, as a machine and served: a test double that needs no install |
 //! | `tls` | rustls over any transport, with ring; `aws-lc-rs` adds a provider |
 //! | `signals` | Ctrl-C as a future on any executor, to stop a set of services |
@@ -44,6 +45,8 @@ pub use glowplug_smol as smol;
 pub use glowplug_tokio as tokio;
 #[cfg(feature = "udp")]
 pub use glowplug_udp as udp;
+#[cfg(feature = "websocket")]
+pub use glowplug_websocket as websocket;
 
 /// What MIGRATING.md shows, compiled.
 #[cfg(doctest)]

@@ -44,6 +44,8 @@ mod trace;
 mod transport;
 #[cfg(feature = "udp")]
 pub mod udp;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use datagram::{DatagramSocket, RecvBatch, SendBatch};
 pub use dial::Resolve;

@@ -179,5 +179,24 @@ macro_rules! plug {
                 pub type Listener = $crate::udp::reliable::Listener<$runtime>;
             }
         }
+
+        /// WebSocket on this runtime.
+        #[cfg(feature = "websocket")]
+        pub mod websocket {
+            pub use $crate::websocket::{
+                AcceptError, ByteString, CloseCode, CloseFrame, Config, ConnectError, DeflateConfig, Error,
+                Event, Message, MessageKind, Rejection,
+            };
+
+            /// A WebSocket on this runtime: a client's, or one on a transport of your own.
+            pub type WebSocket<T = $crate::http::Stream<$runtime>> =
+                $crate::websocket::WebSocket<$runtime, T>;
+            /// A WebSocket that came through the HTTP server.
+            pub type ServerSocket = $crate::websocket::ServerSocket<$runtime>;
+            /// How a client connects.
+            pub type Connector = $crate::websocket::Connector<$runtime>;
+            /// How a server accepts.
+            pub type Acceptor = $crate::websocket::Acceptor<$runtime>;
+        }
     };
 }

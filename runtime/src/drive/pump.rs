@@ -113,7 +113,7 @@ impl<T: Transport> Pump<T> {
     }
 
     /// True while there is something to write or to flush.
-    pub(super) fn has_unsent(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         !self.output.is_empty() || self.unflushed
     }
 
