@@ -19,7 +19,13 @@ use crate::support::{any_port, beside, on_smol, on_tokio};
 use crate::{Plug, echo, serving};
 
 #[path = "../../examples/web_chat.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs, unnameable_types, reason = "an example is nobody's library")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    unnameable_types,
+    reason = "an example is nobody's library"
+)]
 mod web_chat;
 
 /// Says that something is missing, and fails where it is required.
@@ -32,8 +38,12 @@ fn missing(what: &str) {
 
 /// A Python that has `websockets`.
 fn python() -> Option<PathBuf> {
-    let program = std::env::var_os("GLOWPLUG_WEBSOCKETS_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
-    let import = Command::new(&program).args(["-c", "import websockets.asyncio.server"]).stderr(Stdio::null()).status();
+    let program =
+        std::env::var_os("GLOWPLUG_WEBSOCKETS_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
+    let import = Command::new(&program)
+        .args(["-c", "import websockets.asyncio.server"])
+        .stderr(Stdio::null())
+        .status();
     let found = import.is_ok_and(|status| status.success()).then_some(program);
     if found.is_none() {
         missing("a Python with websockets");
@@ -259,7 +269,13 @@ fn a_browser_chats() {
         let work = async {
             let mut us = Connector::new(tokio).connect(format!("ws://{at}/chat")).await.expect("in");
             let child = Command::new(chromium)
-                .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"])
+                .args([
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                    "--dump-dom",
+                ])
                 .args(["--no-first-run", "--disable-background-networking", "--timeout=4000"])
                 .arg(format!("--user-data-dir={}", profile.display()))
                 .arg(format!("http://{at}/?name=browser&say=hello"))
