@@ -25,6 +25,8 @@ pub struct Exclusive<P, T, R: Runtime> {
     deadline: Deadline<R::Timer>,
     runtime: R,
     over: bool,
+    /// Empty buffers up to this size are kept while it waits.
+    keeps: usize,
 }
 
 /// What is left when a connection is taken out of its driver.
@@ -49,7 +51,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
     /// Puts `machine` on `transport`, where another protocol already read `input`.
     pub fn with_input(runtime: R, transport: T, machine: P, input: BytesMut) -> Self {
         let deadline = Deadline::new(runtime.timer());
-        Self { machine, pump: Pump::new(transport, input), deadline, runtime, over: false }
+        Self { machine, pump: Pump::new(transport, input), deadline, runtime, over: false, keeps: 0 }
     }
 
     /// The machine.
@@ -77,6 +79,16 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         self.pump.has_unsent()
     }
 
+    /// The size of what is left of the buffer that it reads into.
+    pub(crate) fn input_capacity(&self) -> usize {
+        self.pump.input.capacity()
+    }
+
+    /// Keeps its two buffers, as long as they are no larger than this, for the next message rather than to give them back while it waits.
+    pub(crate) fn keep_buffers(&mut self, up_to: usize) {
+        self.keeps = up_to;
+    }
+
     /// Takes everything apart, for an upgrade to another protocol.
     pub fn into_parts(self) -> Parts<P, T> {
         let (transport, input, mut output) = self.pump.into_parts();
@@ -99,8 +111,8 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         if self.over {
             return Poll::Ready(Ok(None));
         }
+        let mut now = self.runtime.now();
         for _ in 0..READS_PER_POLL {
-            let now = self.runtime.now();
             if self.deadline.is_due(now) {
                 self.machine.handle_timeout(now);
             }
@@ -145,11 +157,13 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             }
             if interest.read.wants() && !self.pump.eof {
                 match self.pump.poll_read(cx) {
-                    Poll::Ready(Ok(0)) => {
-                        self.machine.handle_eof(self.runtime.now());
+                    Poll::Ready(Ok(len)) => {
+                        now = self.runtime.now();
+                        if len == 0 {
+                            self.machine.handle_eof(now);
+                        }
                         continue;
                     }
-                    Poll::Ready(Ok(_)) => continue,
                     Poll::Ready(Err(error)) => {
                         self.over = true;
                         return Poll::Ready(Err(self.pump.take_write_error().unwrap_or(error).into()));
@@ -159,9 +173,10 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             }
             self.deadline.set(self.machine.poll_timeout());
             if self.deadline.poll(cx, now).is_pending() {
-                self.pump.release_memory();
+                self.pump.release_memory_above(self.keeps);
                 return Poll::Pending;
             }
+            now = self.runtime.now();
         }
         cx.waker().wake_by_ref();
         Poll::Pending
