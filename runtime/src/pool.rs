@@ -149,15 +149,18 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
             Acquired::Overloaded => return Err(PoolError::Overloaded),
             Acquired::Wait(ticket) => {
                 let mut place = Place { pool: self, ticket: Some(ticket) };
-                within(&self.runtime, self.wait_timeout, poll_fn(|cx| place.poll(cx)))
-                    .await
-                    .map_err(|_| PoolError::TimedOut)??
+                // On the heap, since it is the rare case, and its timer would be part of every call.
+                let waiting = within(&self.runtime, self.wait_timeout, poll_fn(|cx| place.poll(cx)));
+                Box::pin(waiting).await.map_err(|_| PoolError::TimedOut)??
             }
         };
         let Permit { idle, epoch } = permit;
+        let ends_another = idle.is_none();
         let lease = Lease { pool: self.clone(), key: key.clone(), epoch, idle };
-        // Making room may have ended a connection elsewhere.
-        self.shared.change(|_| None);
+        if ends_another {
+            // Making room may have ended a connection elsewhere.
+            self.shared.change(|_| None);
+        }
         Ok(lease)
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use glowplug_core::Instant;
+use pin_project_lite::pin_project;
 
 use crate::{Runtime, Timer};
 
@@ -59,21 +60,42 @@ impl From<Elapsed> for std::io::Error {
 }
 
 /// Runs `future` for at most `duration`, and drops it then. `None` lets it run for ever.
-pub async fn within<R: Runtime, F: Future>(
+pub fn within<R: Runtime, F: Future>(
     runtime: &R,
     duration: Option<Duration>,
     future: F,
-) -> Result<F::Output, Elapsed> {
-    let mut future = std::pin::pin!(future);
-    let mut sleep = duration.map(|duration| sleep(runtime, duration));
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+) -> Within<F, R::Timer> {
+    Within { future, sleep: duration.map(|duration| sleep(runtime, duration)) }
+}
+
+pin_project! {
+    /// The future of [`within`].
+    #[must_use = "nothing is done until the future is polled"]
+    pub struct Within<F, T> {
+        // Named rather than written as `async`, which would hold the future that it is given twice.
+        #[pin]
+        future: F,
+        sleep: Option<Sleep<T>>,
+    }
+}
+
+impl<F: Future, T: Timer + Unpin> Future for Within<F, T> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        match &mut sleep {
+        match this.sleep {
             Some(sleep) => Pin::new(sleep).poll(cx).map(|()| Err(Elapsed)),
             None => Poll::Pending,
         }
-    })
-    .await
+    }
+}
+
+impl<F, T> fmt::Debug for Within<F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Within").finish_non_exhaustive()
+    }
 }

@@ -1,6 +1,7 @@
 //! Which connections can carry which requests.
 
 use core::fmt;
+use std::sync::Arc;
 
 use http::Uri;
 
@@ -36,7 +37,8 @@ impl Scheme {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolKey {
     scheme: Scheme,
-    host: String,
+    // Shared, since each request has a copy of its key.
+    host: Arc<str>,
     port: u16,
     /// The proxy in between.
     via: Option<Box<str>>,
@@ -45,7 +47,7 @@ pub struct PoolKey {
 impl PoolKey {
     /// A key; the host's letters are made small.
     pub fn new(scheme: Scheme, host: &str, port: u16) -> Self {
-        Self { scheme, host: host.to_ascii_lowercase(), port, via: None }
+        Self { scheme, host: host.to_ascii_lowercase().into(), port, via: None }
     }
 
     /// The key of a URL; `None` unless its scheme is `http` or `https` and it names a host.
@@ -89,7 +91,7 @@ impl PoolKey {
     /// The value for `Host`: the port only where it is not the scheme's own (RFC 9110 §7.2).
     pub fn host_field(&self) -> String {
         if self.port == self.scheme.default_port() {
-            self.host.clone()
+            self.host.as_ref().to_owned()
         } else {
             format!("{}:{}", self.host, self.port)
         }

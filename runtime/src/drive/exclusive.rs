@@ -27,6 +27,8 @@ pub struct Exclusive<P, T, R: Runtime> {
     runtime: R,
     over: bool,
     span: Span,
+    /// Empty buffers up to this size are kept while it waits.
+    keeps: usize,
 }
 
 /// What is left when a connection is taken out of its driver.
@@ -57,6 +59,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             deadline,
             runtime,
             over: false,
+            keeps: 0,
             span: Span::exclusive(),
         }
     }
@@ -86,6 +89,16 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         self.pump.has_unsent()
     }
 
+    /// The size of what is left of the buffer that it reads into.
+    pub(crate) fn input_capacity(&self) -> usize {
+        self.pump.input.capacity()
+    }
+
+    /// Keeps its two buffers, as long as they are no larger than this, for the next message rather than to give them back while it waits.
+    pub(crate) fn keep_buffers(&mut self, up_to: usize) {
+        self.keeps = up_to;
+    }
+
     /// Takes everything apart, for an upgrade to another protocol.
     pub fn into_parts(self) -> Parts<P, T> {
         let (transport, input, mut output) = self.pump.into_parts();
@@ -110,8 +123,8 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         }
         let span = self.span.clone();
         let _entered = span.enter();
+        let mut now = self.runtime.now();
         for _ in 0..READS_PER_POLL {
-            let now = self.runtime.now();
             if self.deadline.is_due(now) {
                 self.machine.handle_timeout(now);
             }
@@ -156,11 +169,13 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             }
             if interest.read.wants() && !self.pump.eof {
                 match self.pump.poll_read(cx) {
-                    Poll::Ready(Ok(0)) => {
-                        self.machine.handle_eof(self.runtime.now());
+                    Poll::Ready(Ok(len)) => {
+                        now = self.runtime.now();
+                        if len == 0 {
+                            self.machine.handle_eof(now);
+                        }
                         continue;
                     }
-                    Poll::Ready(Ok(_)) => continue,
                     Poll::Ready(Err(error)) => {
                         self.over = true;
                         return Poll::Ready(Err(self.pump.take_write_error().unwrap_or(error).into()));
@@ -170,9 +185,10 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             }
             self.deadline.set(self.machine.poll_timeout());
             if self.deadline.poll(cx, now).is_pending() {
-                self.pump.release_memory();
+                self.pump.release_memory_above(self.keeps);
                 return Poll::Pending;
             }
+            now = self.runtime.now();
         }
         cx.waker().wake_by_ref();
         Poll::Pending

@@ -163,10 +163,17 @@ impl<T: Transport> Pump<T> {
 
     /// Gives the buffers' memory back while they are empty, so that a connection at rest holds none.
     pub(crate) fn release_memory(&mut self) {
-        if self.input.is_empty() && self.input.capacity() > 0 {
+        self.release_memory_above(0);
+    }
+
+    /// The same for those of them that are larger than `kept`.
+    pub(crate) fn release_memory_above(&mut self, kept: usize) {
+        if self.input.is_empty() && self.input.capacity() > kept {
             self.input = BytesMut::new();
         }
-        self.output.release_memory();
+        if self.output.scratch().capacity() > kept || kept == 0 {
+            self.output.release_memory();
+        }
     }
 
     pub(crate) fn into_parts(self) -> (T, BytesMut, SendBuf) {

@@ -29,12 +29,13 @@ mod upgrade;
 mod upload;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Buf;
 use glowplug_http::proxy::Proxies;
 use glowplug_http::{ClientConfig, PoolKey, ResponseHead};
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method};
 
 pub use builder::ClientBuilder;
@@ -98,6 +99,8 @@ struct Inner<R: Runtime> {
     endpoint: Option<Endpoint>,
     machine: Arc<ClientConfig>,
     settings: Settings,
+    /// Where the last request went, and what that is called in the pool.
+    last_key: Mutex<Option<(Scheme, Authority, PoolKey)>>,
 }
 
 /// What is not the machine's, the pool's or the dialer's business.

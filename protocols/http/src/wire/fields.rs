@@ -67,12 +67,12 @@ impl Fields {
 
     /// The first value of the field `name`, in whatever case it was written.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(written, _)| written.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.named(name).next()
     }
 
     /// All values of the field `name`, in order.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().filter(move |(written, _)| written.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.named(name)
     }
 
     /// Copies the bytes into a buffer of their own, so that this value keeps no read buffer alive.
@@ -104,6 +104,16 @@ impl Fields {
     #[inline]
     pub(crate) fn spans(&self) -> impl Iterator<Item = Span> {
         self.inline[..usize::from(self.len).min(INLINE)].iter().chain(&self.spilled).copied()
+    }
+
+    fn named<'f, 'n>(&'f self, name: &'n str) -> impl Iterator<Item = &'f [u8]> + use<'f, 'n> {
+        self.spans()
+            .filter(move |span| {
+                let start = usize::from(span.name);
+                usize::from(span.name_len) == name.len()
+                    && self.bytes[start..start + name.len()].eq_ignore_ascii_case(name.as_bytes())
+            })
+            .map(|span| self.value(span))
     }
 
     #[inline]

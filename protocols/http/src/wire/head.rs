@@ -147,15 +147,30 @@ impl ResponseHead {
         &self.fields
     }
 
+    /// How many bytes the head has, first line and empty line included.
+    pub fn len_in_bytes(&self) -> usize {
+        self.fields.bytes.len()
+    }
+
     /// The head in the types of the `http` crate: one copy of the bytes, which all values then share. The reason
     /// phrase has no place there.
     pub fn to_http(&self) -> http::response::Parts {
-        let mut owned = self.clone();
-        owned.fields.compact();
+        let mut fields = self.fields.clone();
+        fields.compact();
+        self.parts(&fields)
+    }
+
+    /// Like [`to_http`](Self::to_http), but without the copy where the head makes up a quarter or more of the `holder` bytes of the buffer
+    /// that it was read into: the values share that then, and keep it alive.
+    pub fn share_http(&self, holder: usize) -> http::response::Parts {
+        if self.fields.bytes.len() < holder / 4 { self.to_http() } else { self.parts(&self.fields) }
+    }
+
+    fn parts(&self, fields: &Fields) -> http::response::Parts {
         let mut response = http::Response::new(());
         *response.status_mut() = self.status;
         *response.version_mut() = self.version;
-        owned.fields.append_to(response.headers_mut());
+        fields.append_to(response.headers_mut());
         response.into_parts().0
     }
 }

@@ -89,7 +89,13 @@ impl Rules<'_> {
     }
 
     /// Whether the careful way comes to the same as the quick one.
-    fn agrees_on_request(self, input: &mut BytesMut, len: usize, quick: &RequestHead, facts: Facts) -> bool {
+    pub(super) fn agrees_on_request(
+        self,
+        input: &mut BytesMut,
+        len: usize,
+        quick: &RequestHead,
+        facts: Facts,
+    ) -> bool {
         let mut head = RequestHead::empty();
         matches!(self.find_head(&mut SectionScan::default(), input), Ok(Some(found)) if found == len)
             && matches!(self.request(&input[..len], &mut head), Ok(Some(found)) if found == (len, facts))
@@ -99,7 +105,7 @@ impl Rules<'_> {
     }
 
     /// The same for a response.
-    fn agrees_on_response(
+    pub(super) fn agrees_on_response(
         self,
         input: &mut BytesMut,
         len: usize,

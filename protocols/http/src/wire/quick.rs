@@ -87,11 +87,11 @@ impl Rules<'_> {
             let line_feed = memchr(b'\n', after)?;
             let mut value = after[..line_feed].strip_suffix(b"\r")?;
             let len = value.len();
-            while let [b' ' | b'\t', rest @ ..] = value {
+            while let [b' ', rest @ ..] = value {
                 value = rest;
             }
             let value_at = at + name_len + 1 + len - value.len();
-            while let [rest @ .., b' ' | b'\t'] = value {
+            while let [rest @ .., b' '] = value {
                 value = rest;
             }
             if fields.len() == limits.max_fields() {
@@ -143,4 +143,87 @@ fn unusual(text: &[u8]) -> usize {
         piece.iter().fold(0u8, |count, &byte| count + u8::from(byte.wrapping_add(1).cast_signed() <= 0x20))
     };
     text.chunks(AT_ONCE).map(|piece| usize::from(count(piece))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use glowplug_core::Seed;
+
+    use super::*;
+    use crate::{Leniency, Limits};
+
+    const REQUEST: &str = "GET /a?b=c HTTP/1.1\r\nHost: a.example:80\r\nconnection:close\r\nX:\r\nA-name-of-some-length:  a b \r\n\
+        content-length: 3\r\n\r\nabc";
+    const RESPONSE: &str = "HTTP/1.1 200 All is well\r\nserver: a\r\nCONTENT-LENGTH: 0\r\nempty: \r\nset-cookie: a=\"b\"; c\r\n\r\nHTTP";
+
+    /// Calls `check` with what becomes of `text` when one byte, or a few, are others.
+    fn each_change(text: &str, mut check: impl FnMut(BytesMut)) {
+        for at in 0..text.len() {
+            for byte in 0..=255 {
+                let mut changed = BytesMut::from(text);
+                changed[at] = byte;
+                check(changed);
+            }
+        }
+        let mut rng = Seed::from_u64(1).rng();
+        let mut below = |end: usize| rng.below(end as u64) as usize;
+        for _ in 0..20_000 {
+            let mut changed = BytesMut::from(text);
+            for _ in 0..=below(3) {
+                let of = b" \t\r\n:;,/#aZ0-\x00\x7f\x80";
+                let at = below(changed.len());
+                changed[at] = of[below(of.len())];
+            }
+            changed.truncate(below(changed.len() * 4));
+            check(changed);
+        }
+    }
+
+    #[test]
+    fn both_ways_agree_on_every_request_that_goes_the_quick_way() {
+        let (limits, leniency) = (Limits::default(), Leniency::default());
+        let rules = Rules { limits: &limits, leniency: &leniency };
+        let mut head = RequestHead::empty();
+        assert!(rules.quick_request(REQUEST.as_bytes(), &mut head).is_some(), "most heads are plain");
+        each_change(REQUEST, |mut input| {
+            if let Some((len, facts)) = rules.quick_request(&input, &mut head) {
+                assert!(rules.agrees_on_request(&mut input, len, &head, facts), "{input:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn both_ways_agree_on_every_response_that_goes_the_quick_way() {
+        let (limits, leniency) = (Limits::default(), Leniency::default());
+        let rules = Rules { limits: &limits, leniency: &leniency };
+        let mut head = ResponseHead::empty();
+        assert!(rules.quick_response(RESPONSE.as_bytes(), &mut head).is_some(), "most heads are plain");
+        each_change(RESPONSE, |mut input| {
+            if let Some((len, facts)) = rules.quick_response(&input, &mut head) {
+                assert!(rules.agrees_on_response(&mut input, len, &head, facts), "{input:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn limits_hold_on_the_quick_way() {
+        let leniency = Leniency::default();
+        let mut head = RequestHead::empty();
+        let mut fits = |limits: &Limits| {
+            let rules = Rules { limits, leniency: &leniency };
+            rules.quick_request(REQUEST.as_bytes(), &mut head).is_some()
+        };
+        let (line, len) = ("GET /a?b=c HTTP/1.1\r\n".repeat(4), REQUEST.len() - 3);
+        let long = REQUEST.replacen("/a?b=c", &line.replace(['\r', '\n', ' '], "x"), 1);
+        assert!(fits(&Limits::default().max_fields(5)) && !fits(&Limits::default().max_fields(4)));
+        // The least that this limit can be set to is more than the request has.
+        assert!(fits(&Limits::default().max_head_len(len)));
+        let limits = Limits::default().max_head_len(128);
+        let rules = Rules { limits: &limits, leniency: &leniency };
+        assert!(rules.quick_request(long.as_bytes(), &mut RequestHead::empty()).is_none());
+        let limits = Limits::default().max_start_line_len(64);
+        let rules = Rules { limits: &limits, leniency: &leniency };
+        assert!(rules.quick_request(long.as_bytes(), &mut RequestHead::empty()).is_none());
+    }
 }

@@ -37,7 +37,7 @@ pub(crate) fn fits(method: &[u8], target: &[u8]) -> bool {
 /// True for visible characters of ASCII alone, and no fragment: what needs no leniency.
 #[inline]
 pub(crate) fn is_plain(target: &[u8]) -> bool {
-    !target.iter().fold(false, |odd, &byte| odd | is_odd(byte) | (byte <= b' ') | (byte == 0x7f))
+    !target.iter().fold(false, |odd, &byte| odd | matches!(byte, 0..=b' ' | b'#' | 0x7f..))
 }
 
 /// True for bytes that only a leniency lets pass.

@@ -1,7 +1,7 @@
 //! Settings.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use glowplug_core::PoolConfig;
@@ -232,6 +232,7 @@ impl<R: Runtime> ClientBuilder<R> {
             endpoint: self.endpoint,
             machine: Arc::new(self.machine),
             settings: self.settings,
+            last_key: Mutex::new(None),
         };
         (Client { inner: Arc::new(inner) }, reaper)
     }

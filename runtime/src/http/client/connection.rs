@@ -16,6 +16,10 @@ use crate::dial::DialError;
 use crate::dial::Dialer;
 use crate::drive::Exclusive;
 
+/// A connection keeps buffers of up to this size, one for each direction, from one request to the next, so that small ones cost no
+/// allocations. Larger ones it gives back as soon as it waits.
+const KEPT_BUFFERS: usize = 4 * 1024;
+
 /// A connection: whoever holds it drives it.
 pub(super) type Connection<R> = Exclusive<ClientConnection, Stream<R>, R>;
 
@@ -47,7 +51,8 @@ impl<R: Runtime> Inner<R> {
         let stream = Box::pin(self.dial(route)).await?;
         let now = self.runtime.now();
         let machine = ClientConnection::new(now, self.machine.clone());
-        let connection = Box::new(Exclusive::new(self.runtime.clone(), stream, machine));
+        let mut connection = Box::new(Exclusive::new(self.runtime.clone(), stream, machine));
+        connection.keep_buffers(KEPT_BUFFERS);
         Ok(Checkout { lease, connection, reused: false })
     }
 

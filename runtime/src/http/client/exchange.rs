@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Buf;
 use glowplug_core::{Instant, Progress};
-use glowplug_http::{BodyLength, ClientEvent, Error as ProtocolError, HeadError, ResponseHead, StreamId};
+use glowplug_http::{BodyLength, ClientEvent, Error as ProtocolError, HeadError, StreamId};
+use http::response::Parts;
 
 use super::connection::Connection;
 use super::error::{ClientError, Stage};
@@ -79,7 +80,7 @@ impl<R: Runtime, B> Exchange<R, B> {
         let machine = connection.machine_mut();
         match machine.submit(now, request.method, &request.target, request, upload.length()) {
             Ok(stream) => {
-                let stall = Stall::new(connection.runtime(), send_timeout);
+                let stall = Stall { limit: send_timeout, seen: None, deadline: None };
                 Ok(Self { connection, stream, upload, written_before, stall })
             }
             Err(error) => Err((error, connection)),
@@ -120,11 +121,12 @@ where
         &mut self,
         cx: &mut Context<'_>,
         informational: Option<&Informational>,
-    ) -> Poll<Result<(ResponseHead, BodyLength), Failure>> {
+    ) -> Poll<Result<(Parts, BodyLength), Failure>> {
         loop {
             match self.poll_event(cx) {
                 Poll::Ready(Ok(ClientEvent::Response { head, body, .. })) => {
-                    return Poll::Ready(Ok((head, body)));
+                    let holder = head.len_in_bytes() + self.connection.input_capacity();
+                    return Poll::Ready(Ok((head.share_http(holder), body)));
                 }
                 Poll::Ready(Ok(ClientEvent::Informational { head, .. })) => {
                     if let Some(informational) = informational {
@@ -141,12 +143,15 @@ where
     /// The next thing that the server tells; meanwhile the request's body is sent.
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<ClientEvent, Failure>> {
         for _ in 0..ROUNDS_PER_POLL {
-            let now = self.connection.runtime().now();
-            let (progress, machine) = (self.progress(), self.connection.machine_mut());
-            let sending = match self.upload.send(cx, now, machine, self.stream, progress) {
-                Ok(sending) => sending,
-                Err(cause) => return Poll::Ready(Err(Failure::Upload(cause))),
-            };
+            let mut sending = Sending::Done;
+            if !self.upload.is_finished() {
+                let now = self.connection.runtime().now();
+                let (progress, machine) = (self.progress(), self.connection.machine_mut());
+                sending = match self.upload.send(cx, now, machine, self.stream, progress) {
+                    Ok(sending) => sending,
+                    Err(cause) => return Poll::Ready(Err(Failure::Upload(cause))),
+                };
+            }
             match self.connection.poll_event(cx) {
                 Poll::Ready(Ok(Some(event))) => return Poll::Ready(Ok(event)),
                 Poll::Ready(Ok(None)) => return Poll::Ready(Err(Failure::Connection(None))),
@@ -154,7 +159,7 @@ where
                 Poll::Pending => {}
             }
             if sending != Sending::Full || self.connection.machine().capacity(self.stream) == 0 {
-                return match self.stall.poll(cx, now, &self.connection) {
+                return match self.stall.poll(cx, &self.connection) {
                     Poll::Ready(()) => Poll::Ready(Err(Failure::Stalled)),
                     Poll::Pending => Poll::Pending,
                 };
@@ -170,31 +175,33 @@ struct Stall<R: Runtime> {
     limit: Option<Duration>,
     /// Bytes taken, and until when more have to be.
     seen: Option<(u64, Instant)>,
-    deadline: Deadline<R::Timer>,
+    /// Made when it is first needed: nearly always the transport takes all at once.
+    deadline: Option<Box<Deadline<R::Timer>>>,
 }
 
 impl<R: Runtime> Stall<R> {
-    fn new(runtime: &R, limit: Option<Duration>) -> Self {
-        Self { limit, seen: None, deadline: Deadline::new(runtime.timer()) }
-    }
-
     /// Ready when it has taken too long.
-    fn poll(&mut self, cx: &mut Context<'_>, now: Instant, connection: &Connection<R>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>, connection: &Connection<R>) -> Poll<()> {
         let Some(limit) = self.limit else { return Poll::Pending };
         if !connection.has_unsent() {
             self.seen = None;
-            self.deadline.set(None);
+            if let Some(deadline) = &mut self.deadline {
+                deadline.set(None);
+            }
             return Poll::Pending;
         }
+        let now = connection.runtime().now();
         let written = connection.written();
+        let deadline =
+            self.deadline.get_or_insert_with(|| Box::new(Deadline::new(connection.runtime().timer())));
         match self.seen {
             Some((before, _)) if before == written => {}
             _ => {
                 let until = now + limit;
                 self.seen = Some((written, until));
-                self.deadline.set(Some(until));
+                deadline.set(Some(until));
             }
         }
-        self.deadline.poll(cx, now)
+        deadline.poll(cx, now)
     }
 }

@@ -9,7 +9,7 @@ use bytes::Buf;
 use glowplug_core::Progress;
 use glowplug_http::redirect::{self, RedirectError};
 use glowplug_http::retry::{Attempt, Verdict, verdict};
-use glowplug_http::{BodyLength, FieldSource, PoolKey, ResponseHead};
+use glowplug_http::{BodyLength, FieldSource, PoolKey};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
@@ -27,7 +27,7 @@ use crate::time::{sleep_until, within};
 pub(super) struct RequestLine<'r> {
     pub(super) method: &'r Method,
     pub(super) target: Cow<'r, str>,
-    host: String,
+    host: Cow<'r, str>,
     headers: &'r HeaderMap,
     /// What the proxy that reads this wants to know.
     credentials: Option<&'r HeaderValue>,
@@ -36,7 +36,6 @@ pub(super) struct RequestLine<'r> {
 impl<'r> RequestLine<'r> {
     fn new(parts: &'r Parts, route: &'r Route) -> Self {
         let origin = &route.origin;
-        let host = origin.host_field();
         let target = if parts.method == Method::CONNECT {
             Cow::Owned(format!("{}:{}", origin.host(), origin.port()))
         } else {
@@ -46,12 +45,27 @@ impl<'r> RequestLine<'r> {
         let forwarder = route.forwarder();
         let target = match forwarder {
             // RFC 9112 §3.2.2: a proxy is told the whole of it.
-            Some(_) => Cow::Owned(format!("http://{host}{target}")),
+            Some(_) => Cow::Owned(format!("http://{}{target}", origin.host_field())),
             None => target,
         };
         let credentials = forwarder.and_then(|proxy| proxy.credentials());
+        let host = host(&parts.uri, origin);
         Self { method: &parts.method, target, host, headers: &parts.headers, credentials }
     }
+}
+
+/// What goes into `Host`: as a rule the URL says it just as it is to be said.
+fn host<'r>(uri: &'r Uri, key: &PoolKey) -> Cow<'r, str> {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let is_default = key.port() == key.scheme().default_port();
+    let fits = match authority.strip_prefix(key.host()) {
+        Some("") => is_default,
+        Some(rest) => rest
+            .strip_prefix(':')
+            .is_some_and(|port| !is_default && !port.starts_with('0') && port.parse() == Ok(key.port())),
+        None => false,
+    };
+    if fits { Cow::Borrowed(authority) } else { Cow::Owned(key.host_field()) }
 }
 
 /// The caller's fields, with `host` first if there is none among them (RFC 9110 §7.2).
@@ -71,9 +85,17 @@ impl FieldSource for RequestLine<'_> {
     }
 }
 
+/// A call on its way: what its steps share. It stays where it is, since what is handed from future to future is there twice.
+struct Call<B> {
+    parts: Parts,
+    upload: Upload<B>,
+    max_redirects: u32,
+    trace: Trace,
+}
+
 /// The head of an answer, and the exchange that goes on behind it.
 struct Answered<R: Runtime, B> {
-    head: ResponseHead,
+    head: http::response::Parts,
     body: BodyLength,
     lease: Lease<R>,
     exchange: Exchange<R, B>,
@@ -81,7 +103,7 @@ struct Answered<R: Runtime, B> {
 }
 
 impl<R: Runtime, B> Answered<R, B> {
-    fn into_incoming(self) -> (ResponseHead, Incoming<R, B>) {
+    fn into_incoming(self) -> (http::response::Parts, Incoming<R, B>) {
         (self.head, Incoming::new(self.lease, self.exchange, self.body, self.switching))
     }
 
@@ -95,43 +117,52 @@ impl<R: Runtime, B> Answered<R, B> {
 }
 
 impl<R: Runtime> Inner<R> {
+    /// The key of a URL. Most requests go where the last one went, whose key is remembered.
+    fn key(&self, uri: &Uri) -> Option<PoolKey> {
+        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
+        // Whoever is in the way of somebody else does without.
+        let Ok(mut last) = self.last_key.try_lock() else { return PoolKey::of(uri) };
+        if let Some((_, _, key)) = last.as_ref().filter(|(of_scheme, of_authority, _)| {
+            of_scheme == scheme && of_authority.as_str() == authority.as_str()
+        }) {
+            return Some(key.clone());
+        }
+        let key = PoolKey::of(uri)?;
+        *last = Some((scheme.clone(), authority.clone(), key.clone()));
+        Some(key)
+    }
+
     /// A request within its time, and where it was answered in the end.
-    pub(super) async fn call<B>(
+    pub(super) fn call<B>(
         &self,
         parts: Parts,
         body: B,
         total: Option<Duration>,
         max_redirects: u32,
-    ) -> Result<(http::Response<Incoming<R, B>>, Uri), ClientError>
+    ) -> impl Future<Output = Result<(http::Response<Incoming<R, B>>, Uri), ClientError>>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
-        let deadline = total.map(|total| self.runtime.now() + total);
         let upload = Upload::new(body, &parts.headers, self.settings.replay_limit);
-        let mut trace = Trace::new();
-        let answered =
-            within(&self.runtime, total, self.follow(parts, upload, max_redirects, &mut trace)).await;
-        let (answered, uri) = match answered {
-            Ok(answered) => answered?,
-            Err(_) => return Err(trace.timed_out()),
-        };
-        let settles = answered.body == BodyLength::Empty;
-        let (head, mut incoming) = answered.into_incoming();
-        if settles {
-            poll_fn(|cx| Poll::Ready(incoming.settle(cx))).await?;
+        let mut call = Call { parts, upload, max_redirects, trace: Trace::new() };
+        async move {
+            let deadline = total.map(|total| self.runtime.now() + total);
+            let answered = match within(&self.runtime, total, self.follow(&mut call)).await {
+                Ok(answered) => answered?,
+                Err(_) => return Err(call.trace.timed_out()),
+            };
+            let settles = answered.body == BodyLength::Empty;
+            let (head, mut incoming) = answered.into_incoming();
+            if settles {
+                poll_fn(|cx| Poll::Ready(incoming.settle(cx))).await?;
+            }
+            incoming.set_deadline(deadline.map(|at| sleep_until(&self.runtime, at)));
+            Ok((http::Response::from_parts(head, incoming), call.parts.uri))
         }
-        incoming.set_deadline(deadline.map(|at| sleep_until(&self.runtime, at)));
-        Ok((http::Response::from_parts(head.to_http(), incoming), uri))
     }
 
     /// A request, and those that it is redirected to.
-    async fn follow<B>(
-        &self,
-        mut parts: Parts,
-        mut upload: Upload<B>,
-        max_redirects: u32,
-        trace: &mut Trace,
-    ) -> Result<(Answered<R, B>, Uri), ClientError>
+    async fn follow<B>(&self, call: &mut Call<B>) -> Result<Answered<R, B>, ClientError>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
@@ -139,40 +170,44 @@ impl<R: Runtime> Inner<R> {
         loop {
             #[cfg(feature = "http-cookies")]
             let (jar, attached) = {
-                let jar = parts.extensions.get::<super::CookieJar>().cloned();
-                let attached = jar.as_ref().is_some_and(|jar| jar.attach(&mut parts));
+                let jar = call.parts.extensions.get::<super::CookieJar>().cloned();
+                let attached = jar.as_ref().is_some_and(|jar| jar.attach(&mut call.parts));
                 (jar, attached)
             };
-            let answered = self.exchange(&parts, upload, trace).await?;
+            let answered = self.exchange(call).await?;
             #[cfg(feature = "http-cookies")]
             if let Some(jar) = jar {
-                jar.keep(&parts.uri, &answered.head);
+                jar.keep(&call.parts.uri, &answered.head.headers);
                 if attached {
                     // Where it is redirected to, others go along.
-                    parts.headers.remove(header::COOKIE);
+                    call.parts.headers.remove(header::COOKIE);
                 }
             }
-            let location = answered.head.get("location");
-            let next = match redirect::next(&parts.method, &parts.uri, answered.head.status(), location) {
-                Ok(Some(next)) if max_redirects > 0 => next,
+            if !answered.head.status.is_redirection() {
+                return Ok(answered);
+            }
+            let Call { parts, upload, max_redirects, trace } = &mut *call;
+            let location = answered.head.headers.get(header::LOCATION).map(HeaderValue::as_bytes);
+            let next = match redirect::next(&parts.method, &parts.uri, answered.head.status, location) {
+                Ok(Some(next)) if *max_redirects > 0 => next,
                 // Without a location it is an answer like any other.
-                Ok(_) | Err(RedirectError::LocationMissing) => return Ok((answered, parts.uri)),
-                Err(_) if max_redirects == 0 => return Ok((answered, parts.uri)),
+                Ok(_) | Err(RedirectError::LocationMissing) => return Ok(answered),
+                Err(_) if *max_redirects == 0 => return Ok(answered),
                 Err(error) => return Err(ClientError::Redirect(error)),
             };
             if next.keeps_body && !answered.exchange.upload.is_replayable(Progress::AnswerBegun) {
                 // The body is gone: the caller has to see to it.
-                return Ok((answered, parts.uri));
+                return Ok(answered);
             }
-            if followed == max_redirects {
-                return Err(ClientError::TooManyRedirects(max_redirects));
+            if followed == *max_redirects {
+                return Err(ClientError::TooManyRedirects(followed));
             }
             if next.leaves_tls && !self.settings.allow_leaving_tls {
                 return Err(ClientError::LeavesTls);
             }
             followed += 1;
             redirect::strip(&mut parts.headers, &next);
-            upload = answered.give_up();
+            *upload = answered.give_up();
             if next.keeps_body {
                 upload.rewind();
             } else {
@@ -185,16 +220,13 @@ impl<R: Runtime> Inner<R> {
     }
 
     /// One request, sent once, or once more where that is safe.
-    async fn exchange<B>(
-        &self,
-        parts: &Parts,
-        mut upload: Upload<B>,
-        trace: &mut Trace,
-    ) -> Result<Answered<R, B>, ClientError>
+    async fn exchange<B>(&self, call: &mut Call<B>) -> Result<Answered<R, B>, ClientError>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
-        let key = PoolKey::of(&parts.uri)
+        let Call { parts, upload, trace, .. } = call;
+        let key = self
+            .key(&parts.uri)
             .ok_or_else(|| RequestError::Url("an absolute url of http or https is needed".into()))?;
         let route = self.route(&parts.method, key);
         let line = RequestLine::new(parts, &route);
@@ -210,7 +242,8 @@ impl<R: Runtime> Inner<R> {
             };
             let Checkout { lease, connection, reused } = checkout;
             trace.stage = Stage::Head;
-            let mut exchange = match Exchange::begin(connection, &line, upload, self.settings.send_timeout) {
+            let timeout = self.settings.send_timeout;
+            let mut exchange = match Exchange::begin(connection, &line, upload.take(), timeout) {
                 Ok(exchange) => exchange,
                 Err((error, connection)) => {
                     lease.put_back(connection);
@@ -227,13 +260,13 @@ impl<R: Runtime> Inner<R> {
             let progress = before.max(exchange.progress());
             let failure = match answer {
                 Ok((head, body)) => {
-                    let switching = head.status() == StatusCode::SWITCHING_PROTOCOLS
-                        || parts.method == Method::CONNECT && head.status().is_success();
+                    let switching = head.status == StatusCode::SWITCHING_PROTOCOLS
+                        || parts.method == Method::CONNECT && head.status.is_success();
                     return Ok(Answered { head, body, lease, exchange, switching });
                 }
                 Err(failure) => failure,
             };
-            upload = exchange.upload;
+            *upload = exchange.upload;
             let may_go_again = first.is_none()
                 && reused
                 && failure.is_cut()

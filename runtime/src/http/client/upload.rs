@@ -16,9 +16,14 @@ use crate::http::BoxError;
 /// It remembers what it has handed out for as long as that may be wanted again: all of it while nothing was sent; later only up
 /// to a limit, or if the whole body was one piece, which lay in the caller's memory anyway.
 pub(super) struct Upload<B> {
+    length: BodyLength,
+    /// `None` without a body. Boxed, since most requests have none, and all are moved about.
+    content: Option<Box<Content<B>>>,
+}
+
+struct Content<B> {
     /// What more is to come out of; `None` once that is all.
     body: Option<Pin<Box<B>>>,
-    length: BodyLength,
     /// To be sent before the body is asked for more.
     queue: VecDeque<Bytes>,
     /// What was taken out of the body so far.
@@ -58,17 +63,19 @@ where
                 None => BodyLength::Unknown,
             }
         };
-        Self {
-            body: (length != BodyLength::Empty).then(|| Box::pin(body)),
-            length,
-            queue: VecDeque::new(),
-            kept: Vec::new(),
-            kept_len: 0,
-            replay_limit,
-            replayable: true,
-            trailers: None,
-            finished: length == BodyLength::Empty,
-        }
+        let content = (length != BodyLength::Empty).then(|| {
+            Box::new(Content {
+                body: Some(Box::pin(body)),
+                queue: VecDeque::new(),
+                kept: Vec::new(),
+                kept_len: 0,
+                replay_limit,
+                replayable: true,
+                trailers: None,
+                finished: false,
+            })
+        });
+        Self { length, content }
     }
 
     /// Moves what is there into the machine, as far as it has room; the request has made this much `progress`.
@@ -80,30 +87,31 @@ where
         stream: StreamId,
         progress: Progress,
     ) -> Result<Sending, BoxError> {
-        if self.finished {
+        if self.is_finished() {
             return Ok(Sending::Done);
         }
         self.forget(progress);
+        let Some(content) = &mut self.content else { return Ok(Sending::Done) };
         loop {
             if !machine.takes_body(stream) {
                 // The answer came first, and ended it.
-                self.finished = true;
+                content.finished = true;
                 return Ok(Sending::Done);
             }
             if machine.capacity(stream) == 0 {
                 return Ok(Sending::Full);
             }
-            let piece = match self.queue.pop_front() {
+            let piece = match content.queue.pop_front() {
                 Some(piece) => piece,
-                None => match self.take(cx) {
+                None => match content.take(cx) {
                     Poll::Ready(Some(Ok(piece))) => piece,
                     Poll::Ready(Some(Err(error))) => return Err(error),
                     Poll::Ready(None) => {
-                        let finish = match &self.trailers {
+                        let finish = match &content.trailers {
                             Some(trailers) => machine.finish(now, stream, trailers),
                             None => machine.finish(now, stream, &()),
                         };
-                        self.finished = true;
+                        content.finished = true;
                         return match finish {
                             Ok(()) | Err(FinishError::Closed) => Ok(Sending::Done),
                             Err(error) => Err(error.into()),
@@ -114,12 +122,17 @@ where
             };
             match machine.send_data(now, stream, piece) {
                 Ok(()) | Err(SendError::Closed(_)) => {}
-                Err(SendError::Full(piece)) => self.queue.push_front(piece),
+                Err(SendError::Full(piece)) => content.queue.push_front(piece),
                 Err(error) => return Err(error.into()),
             }
         }
     }
+}
 
+impl<B> Content<B>
+where
+    B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
+{
     /// The next piece out of the body.
     fn take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
@@ -154,37 +167,44 @@ impl<B> Upload<B> {
         self.length
     }
 
+    /// True when the machine has it all, or wants no more.
+    pub(super) fn is_finished(&self) -> bool {
+        self.content.as_ref().is_none_or(|content| content.finished)
+    }
+
+    /// Takes it out; none stays behind.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self { length: BodyLength::Empty, content: None })
+    }
+
     /// Leaves the body behind, for a request that is to have none.
     pub(super) fn leave(&mut self) {
-        self.body = None;
-        self.queue.clear();
-        self.kept.clear();
-        self.kept_len = 0;
-        self.trailers = None;
-        self.replayable = true;
-        self.length = BodyLength::Empty;
-        self.finished = true;
+        *self = Self { length: BodyLength::Empty, content: None };
     }
 
     /// True when the body can be sent once more from its beginning, after a request that got so far.
     pub(super) fn is_replayable(&self, progress: Progress) -> bool {
+        let Some(content) = &self.content else { return true };
         let is_whole = matches!(self.length, BodyLength::Known(length)
-            if self.kept.len() == 1 && self.kept_len as u64 == length);
-        self.replayable && (progress == Progress::NotSent || self.kept_len <= self.replay_limit || is_whole)
+            if content.kept.len() == 1 && content.kept_len as u64 == length);
+        content.replayable
+            && (progress == Progress::NotSent || content.kept_len <= content.replay_limit || is_whole)
     }
 
     /// Goes back to the beginning of a replayable body.
     pub(super) fn rewind(&mut self) {
-        debug_assert!(self.replayable, "the beginning is gone");
-        self.queue = self.kept.iter().cloned().collect();
-        self.finished = self.length == BodyLength::Empty;
+        let Some(content) = &mut self.content else { return };
+        debug_assert!(content.replayable, "the beginning is gone");
+        content.queue = content.kept.iter().cloned().collect();
+        content.finished = false;
     }
 
     /// Gives up what was kept once it is too much, and cannot help any more.
     fn forget(&mut self, progress: Progress) {
-        if self.replayable && !self.is_replayable(progress) {
-            self.replayable = false;
-            self.kept = Vec::new();
+        let replayable = self.is_replayable(progress);
+        if let Some(content) = self.content.as_mut().filter(|content| content.replayable && !replayable) {
+            content.replayable = false;
+            content.kept = Vec::new();
         }
     }
 }
@@ -265,13 +285,13 @@ mod tests {
             let mut upload = Upload::new(pieces, &HeaderMap::new(), 4);
             let (mut machine, stream) = machine(upload.length());
             let mut cx = Context::from_waker(Waker::noop());
-            upload.finished = false;
             upload.send(&mut cx, NOW, &mut machine, stream, Progress::NotSent).expect("no error");
             assert!(upload.is_replayable(machine.progress(stream)), "nothing was sent");
             machine.poll_transmit(NOW, &mut SendBuf::with_room(10));
             assert_eq!(upload.is_replayable(machine.progress(stream)), replayable);
             upload.forget(machine.progress(stream));
-            assert_eq!(upload.kept.is_empty(), !replayable);
+            let keeps = upload.content.as_ref().is_some_and(|content| !content.kept.is_empty());
+            assert_eq!(keeps, replayable);
         }
     }
 

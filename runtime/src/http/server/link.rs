@@ -1,5 +1,6 @@
 //! One connection without its application: the machine, the transport, and every deadline.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
@@ -16,14 +17,20 @@ use crate::drive::Pump;
 use crate::server::Stopping;
 use crate::{MaybeTls, Runtime, Transport};
 
-/// How long a connection keeps the memory of its empty buffers, so that a busy one allocates none and an idle one holds none.
+/// How long a connection that asks more than once keeps the memory of its empty buffers: so a busy one allocates none, and an idle one
+/// holds none.
 const REST_AFTER: Duration = Duration::from_secs(2);
 
 /// A head is copied out of a read buffer that is larger than this: a value that a handler keeps must not pin a large buffer.
 const SHARED_UP_TO: usize = 8 * 1024;
 
 /// A map for more fields than this is not kept for the next request.
-const SPARE_FIELDS: usize = 64;
+const MAX_SPARE_FIELDS: usize = 64;
+
+thread_local! {
+    /// The last answer's map, emptied, for the next request's fields. One per thread serves all connections, and idle ones hold none.
+    static SPARE_FIELDS: Cell<Option<HeaderMap>> = const { Cell::new(None) };
+}
 
 /// The request at hand. Who reads its body learns when this goes.
 struct Exchange {
@@ -100,16 +107,16 @@ pub(super) struct Link<R: Runtime> {
     upgraded: bool,
     /// The last request's channel, for the next one's body.
     spare: Option<Arc<Channel>>,
-    /// The last answer's map, emptied, for the next request's fields.
-    spare_headers: HeaderMap,
     /// Until when the machine's date is right.
     date_until: Option<Instant>,
     /// When a peer that does not read is given up.
     stall: Option<Instant>,
     /// When the memory of idle buffers is given back; none when it was.
     rest: Option<Instant>,
-    /// Something moved since the last rest.
+    /// Something moved since the memory of idle buffers was given back.
     warm: bool,
+    /// It has asked since its last rest: more is to be expected, and the buffers are kept.
+    busy: bool,
     /// The most that the read buffer held since then, which is what a value that is kept may pin.
     holds: usize,
 }
@@ -136,11 +143,11 @@ impl<R: Runtime> Link<R> {
             offer: None,
             upgraded: false,
             spare: None,
-            spare_headers: HeaderMap::new(),
             date_until: None,
             stall: None,
             rest: None,
             warm: false,
+            busy: false,
             holds: 0,
             settings,
             runtime,
@@ -152,10 +159,9 @@ impl<R: Runtime> Link<R> {
     }
 
     /// Asks the machine to finish, once the server wants to stop.
-    pub(super) fn hear_stop(&mut self, cx: &mut Context<'_>) {
-        if let Some(stopping) = &mut self.stopping
-            && std::pin::Pin::new(stopping).poll(cx).is_ready()
-        {
+    pub(super) fn hear_stop(&mut self) {
+        // This task is woken by the stop in any case: `Guarded`, in which it runs, is registered for that.
+        if self.stopping.as_ref().is_some_and(Stopping::is_set) {
             self.stopping = None;
             self.machine.close(self.runtime.now());
         }
@@ -175,13 +181,8 @@ impl<R: Runtime> Link<R> {
         }
         self.machine.handle_timeout(now);
         if self.rest.is_some_and(|at| at <= now) {
-            self.rest = None;
-            self.warm = false;
-            self.holds = 0;
-            self.pump.release_memory();
-            self.machine.release_memory();
-            self.spare = None;
-            self.spare_headers = HeaderMap::new();
+            self.busy = false;
+            self.release_memory();
         }
         self.stall.is_none_or(|at| now < at)
     }
@@ -195,6 +196,16 @@ impl<R: Runtime> Link<R> {
     /// True when the request at hand has no body, or none that anybody reads.
     pub(super) fn has_body(&self) -> bool {
         self.channel().is_some()
+    }
+
+    /// Gives the memory of empty buffers back.
+    fn release_memory(&mut self) {
+        self.rest = None;
+        self.warm = false;
+        self.holds = 0;
+        self.pump.release_memory();
+        self.machine.release_memory();
+        self.spare = None;
     }
 
     /// The machine's next event, as news for the application. `None` when there is none.
@@ -257,7 +268,7 @@ impl<R: Runtime> Link<R> {
     ) -> Heard {
         self.refresh_date(now);
         let shared = self.holds <= SHARED_UP_TO;
-        let headers = std::mem::take(&mut self.spare_headers);
+        let headers = SPARE_FIELDS.take().unwrap_or_default();
         let Ok(parts) = (if shared { head.share_http(headers) } else { head.to_http() }) else {
             // RFC 9110 §15.5.1. The target passes for one with a proxy, but is no URI.
             let close = [(header::CONNECTION, "close")];
@@ -346,9 +357,10 @@ impl<R: Runtime> Link<R> {
             // Nothing of the body would go out: it is not even asked for.
             let _ = self.machine.finish(now, stream, &());
         }
-        if parts.headers.capacity() <= SPARE_FIELDS {
-            self.spare_headers = parts.headers;
-            self.spare_headers.clear();
+        if parts.headers.capacity() <= MAX_SPARE_FIELDS {
+            let mut headers = parts.headers;
+            headers.clear();
+            SPARE_FIELDS.set(Some(headers));
         }
         if self.machine.awaits_body(stream) { Begun::Body } else { Begun::Done }
     }
@@ -470,7 +482,13 @@ impl<R: Runtime> Link<R> {
             return Poll::Ready(());
         }
         if self.warm && self.rest.is_none() {
-            self.rest = Some(now + REST_AFTER);
+            if !self.busy && self.is_quiet() {
+                // It may well ask once and then be idle for long, as thousands do. What it needs next, it gets from those.
+                self.busy = true;
+                self.release_memory();
+            } else {
+                self.rest = Some(now + REST_AFTER);
+            }
         }
         let wanted = [self.machine.poll_timeout(), self.stall, self.rest].into_iter().flatten().min();
         self.deadline.set(wanted);

@@ -110,7 +110,7 @@ fn drive<R: Runtime, S: HttpService>(
     cx: &mut Context<'_>,
 ) -> Poll<End> {
     link.wake_up();
-    link.hear_stop(cx);
+    link.hear_stop();
     let mut now = link.now();
     // Whoever woke this task may have woken the application.
     let mut news = true;
