@@ -9,17 +9,18 @@
 mod support;
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use glowplug::mongodb::bson::{Document, Value};
 use glowplug::mongodb::doc;
 use glowplug::mongodb::memory::{Handle, MemoryConfig};
-use glowplug::runtime::mongodb::{Client, Collection, Error, WriteModel, serve_memory};
+use glowplug::runtime::mongodb::{Client, Collection, ConnectError, Error, WriteModel, serve_memory};
 use glowplug::runtime::server::Server;
 use glowplug::runtime::time::sleep;
 use glowplug::tokio::Tokio;
+use rcgen::{CertificateParams, DnType, KeyPair};
 
 /// What differs between the embedded server and the real one, by the name of the step. Everything else has to be the same.
 const DIFFERENCES: &[(&str, &str)] = &[];
@@ -50,13 +51,19 @@ struct Peer {
 }
 
 impl Peer {
-    async fn start(program: &PathBuf) -> Self {
+    /// A standalone in memory, in the clear, for everybody.
+    async fn start(program: &Path) -> Self {
+        Self::start_with(program, &["--storage-path", ":memory:", "--standalone"], "").await
+    }
+
+    /// One with settings of its own; `options` of the connection string are what it takes to reach it.
+    async fn start_with(program: &Path, arguments: &[&str], options: &str) -> Self {
         let free =
             TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let port = free.port().to_string();
         let child = Command::new(program)
-            .args(["--host", "127.0.0.1", "--port", &port, "--storage-path", ":memory:", "--standalone"])
-            .args(["--enable-test-commands", "--log-level", "ERROR"])
+            .args(["--host", "127.0.0.1", "--port", &port, "--enable-test-commands", "--log-level", "ERROR"])
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -64,12 +71,20 @@ impl Peer {
         let peer = Self { child, uri: format!("mongodb://127.0.0.1:{port}") };
         // It says by answering that it is there.
         for _ in 0..300 {
-            if Client::<Tokio>::connect(&peer.uri).await.is_ok() {
+            if Client::<Tokio>::connect(&format!("{}/{options}", peer.uri)).await.is_ok() {
                 return peer;
             }
             sleep(&Tokio, Duration::from_millis(100)).await;
         }
         panic!("the server does not answer");
+    }
+}
+
+impl Peer {
+    /// Ends in good order, so that what is stored is whole.
+    fn stop(mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
     }
 }
 
@@ -266,6 +281,150 @@ fn a_days_work_with_a_real_server() {
         let peer = Peer::start(&program).await;
         a_days_work(&peer.uri).await;
         a_days_work(&format!("{}/?compressors=zlib", peer.uri)).await;
+    });
+}
+
+/// Cursors of every kind, against any server that has them.
+async fn cursors(uri: &str) {
+    let client = Client::<Tokio>::connect(uri).await.expect("connected");
+    let database = client.database("cursors");
+    let log: Collection<Document, Tokio> = database.collection("log");
+    log.drop_collection().run().await.ok();
+    let capped = database.create_collection("log").option("capped", true).option("size", 1 << 20);
+    capped.run().await.expect("made");
+    log.insert_many(&[doc! { "_id": 1 }, doc! { "_id": 2 }]).run().await.expect("inserted");
+    // Read to its end, a tailable cursor lives; what is added later comes.
+    let mut tail = log.find(doc! {}).tailable(Some(100)).run().await.expect("found");
+    for id in 1..=2 {
+        let next = tail.next_if_any().await.expect("asked").expect("a document");
+        assert_eq!(next.as_doc().get_i64("_id"), Some(id));
+    }
+    let none = tail.next_if_any().await.expect("asked");
+    assert!(none.is_none() && tail.is_alive(), "{none:?}, {tail:?}");
+    log.insert_one(&doc! { "_id": 3 }).run().await.expect("inserted");
+    let mut next = None;
+    for _ in 0..50 {
+        next = tail.next_if_any().await.expect("asked");
+        if next.is_some() {
+            break;
+        }
+    }
+    assert_eq!(next.and_then(|doc| doc.as_doc().get_i64("_id")), Some(3));
+    tail.close().await.expect("killed");
+    let many: Vec<_> = (0..1000).map(|number| doc! { "_id": number }).collect();
+    let fruit: Collection<Document, Tokio> = database.collection("fruit");
+    fruit.drop_collection().run().await.ok();
+    fruit.insert_many(&many).run().await.expect("inserted");
+    let all = fruit.find(doc! {}).batch_size(50).exhaust().collect().await.expect("found");
+    assert_eq!(all.len(), 1000);
+    // Left early, the rest of the stream is somebody else's work.
+    let mut cursor = fruit.find(doc! {}).batch_size(50).exhaust().run().await.expect("found");
+    cursor.next().await.expect("there are more").expect("a document");
+    drop(cursor);
+    client.ping().await.expect("the client goes on");
+    // A cursor that was killed behind its back is an error, not the end.
+    let mut cursor = fruit.find(doc! {}).batch_size(2).run().await.expect("found");
+    let kill = doc! { "killAllSessions": [] };
+    if database.client().database("admin").run_command(kill).run().await.is_ok() {
+        let mut read = 0;
+        let ended = loop {
+            match cursor.next().await {
+                Some(Ok(_)) => read += 1,
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        assert!(ended.is_some() || read == 1000, "{read} documents, and the end");
+    }
+    database.drop_database().run().await.expect("dropped");
+    client.close().await;
+}
+
+#[test]
+fn cursors_of_a_real_server() {
+    let Some(program) = program() else { return };
+    support::on_tokio(|_| async {
+        cursors(&Peer::start(&program).await.uri).await;
+    });
+}
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("glowplug-mongodb-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("text").to_owned()
+    }
+
+    fn pem(&self, name: &str, label: &str, der: &[u8]) -> String {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        std::fs::write(self.file(name), format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n"))
+            .expect("written");
+        self.file(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A server that asks who one is, under TLS and not.
+#[test]
+fn a_real_server_that_knows_its_users() {
+    let Some(program) = program() else { return };
+    support::on_tokio(|_| async {
+        let folder = Folder::new("users");
+        let data = folder.file("data");
+        {
+            // Users are made while everybody may.
+            let open = Peer::start_with(&program, &["--storage-path", &data], "").await;
+            let client = Client::<Tokio>::connect(&open.uri).await.expect("connected");
+            let roles = [doc! { "role": "root", "db": "admin" }];
+            let mechanisms = vec!["SCRAM-SHA-1", "SCRAM-SHA-256"];
+            let database = client.database("admin");
+            let user = database.create_user("ada", "s3cret", roles).option("mechanisms", mechanisms);
+            user.run().await.expect("made");
+            client.close().await;
+            open.stop();
+        }
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, "server");
+        let certificate = params.self_signed(&key).expect("signed");
+        let certificate = folder.pem("server.pem", "CERTIFICATE", certificate.der());
+        let key = folder.pem("key.pem", "PRIVATE KEY", &key.serialize_der());
+        let trust = format!("tls=true&tlsCAFile={}", certificate.replace('/', "%2F"));
+        let plain = ["--storage-path", &data, "--auth"];
+        let secure =
+            ["--storage-path", &data, "--auth", "--tls-cert-file", &certificate, "--tls-key-file", &key];
+        for (arguments, options) in [(&plain[..], String::new()), (&secure[..], trust)] {
+            let peer = Peer::start_with(&program, arguments, &format!("?{options}")).await;
+            let at = peer.uri.strip_prefix("mongodb://").expect("a string");
+            for mechanism in ["", "&authMechanism=SCRAM-SHA-256", "&authMechanism=SCRAM-SHA-1"] {
+                let uri =
+                    format!("mongodb://ada:s3cret@{at}/?authSource=admin&minPoolSize=3&{options}{mechanism}");
+                a_days_work(&uri).await;
+            }
+            let wrong = format!("mongodb://ada:wrong@{at}/?{options}");
+            let refused =
+                Client::<Tokio>::connect(&wrong).await.map(drop).expect_err("the password is wrong");
+            assert!(matches!(refused, ConnectError::Handshake(Some(_))), "{refused:?}");
+            // Nobody in particular may connect, and no more.
+            let nobody = Client::<Tokio>::connect(&format!("mongodb://{at}/?{options}")).await;
+            let error = nobody.expect("connected").list_databases(doc! {}).await.expect_err("nobody");
+            assert_eq!(error.code(), Some(13), "{error}");
+            peer.stop();
+        }
     });
 }
 

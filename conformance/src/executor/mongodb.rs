@@ -8,7 +8,7 @@ use std::time::Duration;
 use glowplug_mongodb::bson::Document;
 use glowplug_mongodb::doc;
 use glowplug_mongodb::memory::Handle;
-use glowplug_runtime::mongodb::{Client, Collection, Janitor, Serving, serve_memory};
+use glowplug_runtime::mongodb::{Client, Collection, Error, Janitor, Serving, serve_memory};
 use glowplug_runtime::server::Server;
 use glowplug_runtime::time::sleep;
 use glowplug_runtime::{Runtime, Spawn};
@@ -39,6 +39,9 @@ fn trials<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>() -> Vec<Trial<R>>
         trial!("a-dropped-cursor-is-killed", dropped_cursor),
         trial!("connect-dropped-at-every-poll", dropped_connect),
         trial!("server-goes-away", server_goes_away),
+        trial!("the-pool-fills-itself", pool_fills),
+        trial!("closing-says-goodbye", closing),
+        trial!("cursors-of-every-kind", cursors),
     ]
 }
 
@@ -107,7 +110,7 @@ async fn operations<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>(world: W
         let (client, numbers) = connect(&world.runtime, &uri).await?;
         fill(&numbers).await?;
         let double = numbers.insert_one(&doc! { "_id": 1 }).run().await;
-        ensure(double.as_ref().is_err_and(glowplug_runtime::mongodb::Error::is_duplicate_key), || {
+        ensure(double.as_ref().is_err_and(Error::is_duplicate_key), || {
             format!("a key that is double gave {double:?}")
         })?;
         let changed = numbers.update_many(doc! {}, doc! { "$set": { "a": 1 } }).run().await.when("update")?;
@@ -177,6 +180,57 @@ async fn dropped_connect<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>(wor
             }
         }
         Err(Stop(format!("connecting takes more than {MANY} polls")))
+    })
+    .await
+}
+
+async fn pool_fills<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |uri, _| {
+        let (client, _) = connect(&world.runtime, &format!("{uri}/?minPoolSize=3")).await?;
+        for _ in 0..1000 {
+            if client.connections() == 3 {
+                return Ok(());
+            }
+            sleep(&world.runtime, Duration::from_millis(1)).await;
+        }
+        Err(Stop(format!("of three connections there are {}", client.connections())))
+    })
+    .await
+}
+
+async fn closing<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |uri, data| {
+        let (client, numbers) = connect(&world.runtime, &uri).await?;
+        fill(&numbers).await?;
+        drop(numbers.find(doc! {}).batch_size(2).run().await.when("find")?);
+        client.close().await;
+        let open = data.with(|server| server.open_cursors());
+        ensure(open == 0, || format!("{open} cursors live on the server"))?;
+        ensure(client.connections() == 0, || format!("there are {} connections", client.connections()))?;
+        let late = client.ping().await;
+        ensure(matches!(late, Err(Error::Closed)), || format!("a closed client says {late:?}"))
+    })
+    .await
+}
+
+async fn cursors<R: Runtime + Spawn<Janitor<R>> + Spawn<Serving<R>>>(world: World<R>) -> Tried {
+    with_server(&world, async |uri, data| {
+        let (_client, numbers) = connect(&world.runtime, &format!("{uri}/?maxPoolSize=2")).await?;
+        fill(&numbers).await?;
+        for (exhaust, limit) in [(false, 0), (true, 0), (false, 5), (true, 5)] {
+            let find = numbers.find(doc! {}).batch_size(2).limit(limit);
+            let find = if exhaust { find.exhaust() } else { find };
+            let found = find.collect().await.when("find")?.len();
+            let wanted = if limit == 0 { 10 } else { 5 };
+            ensure(found == wanted, || format!("of {wanted} documents came {found}"))?;
+        }
+        for _ in 0..1000 {
+            if data.with(|server| server.open_cursors()) == 0 {
+                return Ok(());
+            }
+            sleep(&world.runtime, Duration::from_millis(1)).await;
+        }
+        Err(Stop("a cursor at its limit lives on the server".to_owned()))
     })
     .await
 }

@@ -70,6 +70,10 @@ impl WriteConcern {
     }
 
     fn put(&self, body: &mut Document) {
+        // What says nothing is not said: the server's own default counts.
+        if *self == Self::default() {
+            return;
+        }
         let mut writer = body.writer();
         let mut concern = writer.document("writeConcern");
         match &self.w {

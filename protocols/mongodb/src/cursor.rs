@@ -8,10 +8,11 @@
 //! ```
 
 use core::fmt;
+use std::sync::Arc;
 
-use crate::bson::{Doc, Document, RawDocument, Value};
+use crate::bson::{Doc, Document, RawDocument, ToBson, Value};
 use crate::doc;
-use crate::error::DecodeError;
+use crate::error::{DecodeError, EncodeError};
 use crate::reply::{CommandError, Reply};
 use crate::request::{Command, Expects};
 use crate::wire::{OpReply, ReplyFlags};
@@ -43,8 +44,8 @@ pub struct Cursor {
     /// The array of the current batch, and how far it was read.
     batch: RawDocument,
     at: usize,
-    database: String,
-    collection: String,
+    database: Arc<str>,
+    collection: Arc<str>,
     /// The server's cursor; 0 when it has none (any more).
     id: i64,
 }
@@ -126,7 +127,11 @@ impl std::error::Error for CursorError {
 
 impl Cursor {
     /// A cursor that waits for the reply to the command that opens it.
-    pub fn new(database: impl Into<String>, collection: impl Into<String>, options: CursorOptions) -> Self {
+    pub fn new(
+        database: impl Into<Arc<str>>,
+        collection: impl Into<Arc<str>>,
+        options: CursorOptions,
+    ) -> Self {
         Self {
             // A limit of 0 is none, as everywhere in this protocol.
             remaining: options.limit.filter(|limit| *limit > 0),
@@ -140,7 +145,18 @@ impl Cursor {
         }
     }
 
+    /// How it goes on.
+    pub fn options(&self) -> &CursorOptions {
+        &self.options
+    }
+
+    /// Appends a field that goes with each getMore and killCursors from here on.
+    pub fn add_common(&mut self, key: &str, value: impl ToBson) -> Result<(), EncodeError> {
+        self.options.common.try_append(key, value)
+    }
+
     /// True while documents of the batch that is there can be taken.
+    #[inline]
     pub fn is_ready(&self) -> bool {
         self.state == State::Reading && self.remaining != Some(0) && self.has_documents()
     }
@@ -175,11 +191,11 @@ impl Cursor {
         self.id = cursor.get_i64("id").ok_or(CursorError::Malformed)?;
         // The server may answer for another collection than was asked: its name counts.
         if let Some((database, collection)) = cursor.get_str("ns").and_then(|ns| ns.split_once('.')) {
-            if database != self.database {
-                database.clone_into(&mut self.database);
+            if database != &*self.database {
+                self.database = database.into();
             }
-            if collection != self.collection {
-                collection.clone_into(&mut self.collection);
+            if collection != &*self.collection {
+                self.collection = collection.into();
             }
         }
         let batch = cursor.find("firstBatch").or_else(|| cursor.find("nextBatch")).and_then(Value::as_array);
@@ -228,11 +244,7 @@ impl Cursor {
             return None;
         }
         let mut elements = self.batch.as_doc().raw_iter_from(self.at);
-        let doc = match elements.next_element() {
-            Ok(None) => return None,
-            Ok(Some(element)) => element.value().map(Value::as_doc),
-            Err(error) => Err(error),
-        };
+        let doc = elements.next_value()?.map(Value::as_doc);
         self.at = elements.offset();
         match doc {
             Ok(Some(doc)) => {
@@ -292,7 +304,7 @@ impl Cursor {
     }
 
     fn get_more(&self) -> Command {
-        let mut body = doc! { "getMore": self.id, "collection": &self.collection };
+        let mut body = doc! { "getMore": self.id, "collection": &*self.collection };
         // With a limit, the last batch asks for no more than is wanted.
         let left = self.remaining.map(|left| u32::try_from(left).unwrap_or(u32::MAX));
         let batch = match (self.options.batch_size, left) {
@@ -308,13 +320,13 @@ impl Cursor {
         }
         body.extend(self.options.common.as_doc());
         let expects = if self.options.exhaust { Expects::Stream } else { Expects::Reply };
-        Command::new(&self.database, body).expecting(expects)
+        Command::new(self.database.clone(), body).expecting(expects)
     }
 
     fn kill(&self, id: i64) -> Command {
-        let mut body = doc! { "killCursors": &self.collection, "cursors": [id] };
+        let mut body = doc! { "killCursors": &*self.collection, "cursors": [id] };
         body.extend(self.options.common.as_doc());
-        Command::new(&self.database, body)
+        Command::new(self.database.clone(), body)
     }
 }
 

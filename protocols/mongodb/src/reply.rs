@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::bson::{Array, Doc, RawDocument, Value};
+use crate::bson::{Array, Doc, Document, RawDocument, Value};
 use crate::error::EncodeError;
 use crate::wire::Compressor;
 
@@ -10,12 +10,20 @@ use crate::wire::Compressor;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub(crate) document: RawDocument,
+    ok: bool,
 }
 
 impl Reply {
     /// A reply of this document.
     pub fn new(document: RawDocument) -> Self {
-        Self { document }
+        let ok = document.as_doc().is_ok();
+        Self { document, ok }
+    }
+
+    /// False when the command failed as a whole.
+    #[inline]
+    pub fn is_ok(&self) -> bool {
+        self.ok
     }
 
     /// The reply as it is, `ok: 0` included.
@@ -32,7 +40,7 @@ impl Reply {
     /// [`write_errors`](Self::write_errors).
     pub fn ok(&self) -> Result<Doc<'_>, CommandError> {
         let doc = self.doc();
-        if doc.is_ok() { Ok(doc) } else { Err(CommandError::from_doc(doc)) }
+        if self.ok { Ok(doc) } else { Err(CommandError::from_doc(doc)) }
     }
 
     /// What went wrong with single writes of a command that did not fail as a whole.
@@ -43,7 +51,10 @@ impl Reply {
 
     /// Writes were made, but not acknowledged by as many members as was asked.
     pub fn write_concern_error(&self) -> Option<CommandError> {
-        self.doc().get_doc("writeConcernError").map(CommandError::from_doc)
+        let mut error = self.doc().get_doc("writeConcernError").map(CommandError::from_doc)?;
+        // The labels stand beside the error, not in it.
+        error.labels.extend(CommandError::labels_of(self.doc()));
+        Some(error)
     }
 
     /// How many documents the command touched: `n`.
@@ -91,6 +102,8 @@ pub struct CommandError {
     pub message: String,
     /// Labels such as `RetryableWriteError`.
     pub labels: Vec<String>,
+    /// Everything that the server says about it.
+    pub details: RawDocument,
 }
 
 impl CommandError {
@@ -98,18 +111,19 @@ impl CommandError {
     /// no more than 16 labels are kept.
     pub fn from_doc(doc: Doc<'_>) -> Self {
         let text = |key: &str| doc.get_str(key).map(|text| text.chars().take(4096).collect::<String>());
-        let labels = doc.get_array("errorLabels").into_iter().flat_map(Array::iter);
         Self {
             code: doc.get_i64("code").and_then(|code| i32::try_from(code).ok()).unwrap_or(0),
             code_name: text("codeName").unwrap_or_default(),
             message: text("errmsg").or_else(|| text("$err")).unwrap_or_default(),
-            labels: labels
-                .map_while(Result::ok)
-                .filter_map(Value::as_str)
-                .take(16)
-                .map(|label| label.chars().take(256).collect())
-                .collect(),
+            details: Document::from(doc).into(),
+            labels: Self::labels_of(doc).collect(),
         }
+    }
+
+    fn labels_of(doc: Doc<'_>) -> impl Iterator<Item = String> {
+        let labels = doc.get_array("errorLabels").into_iter().flat_map(Array::iter);
+        let labels = labels.map_while(Result::ok).filter_map(Value::as_str).take(16);
+        labels.map(|label| label.chars().take(256).collect())
     }
 
     /// True when the error carries this label.

@@ -1,6 +1,7 @@
 //! What is asked of a server.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -17,7 +18,7 @@ use crate::error::EncodeError;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    pub(crate) database: String,
+    pub(crate) database: Arc<str>,
     pub(crate) body: Document,
     pub(crate) sequences: Vec<DocumentSequence>,
     pub(crate) expects: Expects,
@@ -26,7 +27,7 @@ pub struct Command {
 impl Default for Command {
     /// No command: a place from which one was taken.
     fn default() -> Self {
-        Self::new(String::new(), Document::new())
+        Self::new("", Document::new())
     }
 }
 
@@ -53,7 +54,7 @@ pub(crate) struct DocumentSequence {
 
 impl Command {
     /// A command to a database. The first field of `body` is the command's name; `$db` is added when it is sent.
-    pub fn new(database: impl Into<String>, body: Document) -> Self {
+    pub fn new(database: impl Into<Arc<str>>, body: Document) -> Self {
         Self { database: database.into(), body, sequences: Vec::new(), expects: Expects::Reply }
     }
 

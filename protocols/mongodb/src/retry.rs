@@ -38,12 +38,7 @@ impl Reply {
     pub fn retryable_write_error(&self, info: &ServerInfo) -> Option<CommandError> {
         let error = match self.ok() {
             Err(error) => error,
-            Ok(doc) => {
-                let mut error = self.write_concern_error()?;
-                // The label stands beside the write concern's error, not in it.
-                error.labels.extend(CommandError::from_doc(doc).labels);
-                error
-            }
+            Ok(_) => self.write_concern_error()?,
         };
         error.is_retryable_write(info).then_some(error)
     }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use glowplug_core::{Instant, Progress};
 use glowplug_mongodb::bson::{Document, ToBson};
 use glowplug_mongodb::{
-    Attire, Command, ReadConcern, ReadPreference, Reply, Response, ServerInfo, ServerSession, WriteConcern,
+    Attire, Command, CommandError, ReadConcern, ReadPreference, Reply, Response, ServerInfo, ServerSession,
+    WriteConcern,
 };
 
+use super::connection::CallFailure;
 use super::session::Held;
 use super::shared::Lease;
 use super::{Client, Error, Session};
@@ -51,6 +53,8 @@ pub(super) enum Kind {
     Write,
     /// It is sent once, with a write concern.
     Admin,
+    /// It reads and writes: sent once, with everything.
+    Out,
     /// It is sent once, as it is.
     Plain,
 }
@@ -163,26 +167,17 @@ impl<'a, R: Runtime> Scope<'a, R> {
     }
 
     /// Sends the command and gives the reply, unless it says that the command failed; none when none was asked for.
-    pub(super) async fn command(&mut self, kind: Kind, command: Command) -> Result<Option<Reply>, Error> {
+    pub(super) fn command(
+        &mut self,
+        kind: Kind,
+        command: Command,
+    ) -> impl Future<Output = Result<Option<Reply>, Error>> {
         let until = self.until();
-        self.command_until(kind, command, until).await
+        self.command_until(kind, command, until)
     }
 
     /// The same for one of several commands under one deadline.
     pub(super) async fn command_until(
-        &mut self,
-        kind: Kind,
-        command: Command,
-        until: Option<Instant>,
-    ) -> Result<Option<Reply>, Error> {
-        let answer = self.send(kind, command, until).await?;
-        if let Some(reply) = &answer {
-            reply.ok()?;
-        }
-        Ok(answer)
-    }
-
-    async fn send(
         &mut self,
         kind: Kind,
         mut command: Command,
@@ -215,10 +210,11 @@ impl<'a, R: Runtime> Scope<'a, R> {
             }
             self.dress(kind, &mut attempt, &info, txn_number);
             let response = lease.call(attempt, until).await;
-            let again = match self.judge(kind, &lease, response) {
-                Ok(Response::Reply(reply)) => match retryable(kind, &reply, &info) {
-                    Some(error) if !last => Error::Command(error),
-                    _ => return Ok(Some(reply)),
+            let failure = match self.judge(&lease, response, txn_number.is_some()) {
+                Ok(Response::Reply(reply)) => match (reply.ok().err(), retryable(kind, &reply, &info)) {
+                    (_, Some(error)) if !last => Error::Command(error),
+                    (None, _) => return Ok(Some(reply)),
+                    (Some(error), _) => return Err(error.into()),
                 },
                 Ok(Response::Sent) => return Ok(None),
                 Ok(Response::Refused(error)) => return Err(error.into()),
@@ -227,38 +223,41 @@ impl<'a, R: Runtime> Scope<'a, R> {
                 Err(error) if error.progress() == Progress::NotSent => return Err(first.unwrap_or(error)),
                 Err(error) => return Err(error),
             };
-            first = Some(again);
+            first = Some(failure);
         }
     }
 
     /// Takes note of what an answer, or its absence, says about the session and the server.
     fn judge(
         &mut self,
-        kind: Kind,
         lease: &Lease<R>,
-        response: Result<Response, super::connection::CallFailure>,
+        response: Result<Response, CallFailure>,
+        is_numbered: bool,
     ) -> Result<Response, Error> {
-        let now = self.client.shared().runtime.now();
+        let shared = self.client.shared();
         match response {
             Ok(response) => {
+                let now = shared.runtime.now();
                 if let Some(session) = self.server_session_mut() {
                     session.touch(now);
                 }
                 if let Response::Reply(reply) = &response
-                    && reply.ok().is_err_and(|error| glowplug_mongodb::CommandError::is_shutdown(&error))
+                    && !reply.is_ok()
+                    && reply.ok().is_err_and(|error| error.is_shutdown())
                 {
                     self.client.shared().clear(lease.generation);
                 }
                 Ok(response)
             }
             Err(failure) => {
-                let error = Error::from(failure);
+                let mut error = Error::from(failure);
                 if error.is_network() {
-                    self.client.shared().clear(lease.generation);
+                    shared.clear(lease.generation);
                 }
-                if kind != Kind::Read
-                    && let Some(session) = self.server_session_mut()
-                {
+                if let Error::Broken { numbered, .. } = &mut error {
+                    *numbered = is_numbered;
+                }
+                if let Some(session) = self.server_session_mut() {
                     session.mark_dirty();
                 }
                 Err(error)
@@ -277,6 +276,14 @@ impl<'a, R: Runtime> Scope<'a, R> {
             Kind::Write | Kind::Admin => {
                 attire.write_concern = self.write_concern.as_ref().or(settings.write_concern.as_ref());
             }
+            Kind::Out => {
+                attire.write_concern = self.write_concern.as_ref().or(settings.write_concern.as_ref());
+                attire.read_concern = self.read_concern.as_ref().or(settings.read_concern.as_ref());
+                // Older servers write on the primary alone.
+                if info.wire_versions.1 >= 13 {
+                    attire.read_preference = Some(self.read_preference());
+                }
+            }
             Kind::Plain => {
                 attire.read_preference = self.read_preference.as_ref();
                 attire.read_concern = self.read_concern.as_ref();
@@ -291,7 +298,7 @@ impl<'a, R: Runtime> Scope<'a, R> {
         match kind {
             Kind::Read => settings.retry_reads,
             Kind::Write => settings.retry_writes,
-            Kind::Admin | Kind::Plain => false,
+            Kind::Admin | Kind::Out | Kind::Plain => false,
         }
     }
 
@@ -307,16 +314,17 @@ impl<'a, R: Runtime> Scope<'a, R> {
                     && concern.is_none_or(WriteConcern::is_acknowledged)
                     && command.is_retryable_write()
             }
-            Kind::Admin | Kind::Plain => false,
+            Kind::Admin | Kind::Out | Kind::Plain => false,
         }
     }
 }
 
 /// The error in a reply that is a reason to try again.
-fn retryable(kind: Kind, reply: &Reply, info: &ServerInfo) -> Option<glowplug_mongodb::CommandError> {
+fn retryable(kind: Kind, reply: &Reply, info: &ServerInfo) -> Option<CommandError> {
     match kind {
-        Kind::Read => reply.ok().err().filter(glowplug_mongodb::CommandError::is_retryable_read),
+        Kind::Read if reply.is_ok() => None,
+        Kind::Read => reply.ok().err().filter(CommandError::is_retryable_read),
         Kind::Write => reply.retryable_write_error(info),
-        Kind::Admin | Kind::Plain => None,
+        Kind::Admin | Kind::Out | Kind::Plain => None,
     }
 }

@@ -44,7 +44,7 @@ impl Aggregate {
                     cursor.append("batchSize", size);
                 }
                 let body = doc! { "aggregate": 1, "pipeline": &self.pipeline, "cursor": cursor };
-                Command::new(&self.database, body)
+                Command::new(self.database.as_str(), body)
             }
         }
     }
@@ -64,13 +64,13 @@ impl<R: Runtime> Action<'_, Aggregate, R> {
 
     /// Sends it and gives the cursor over what comes out of the last stage.
     pub async fn run(mut self) -> Result<Cursor<Document, R>, Error> {
-        let kind = if self.kind.writes() { Kind::Admin } else { Kind::Read };
+        let kind = if self.kind.writes() { Kind::Out } else { Kind::Read };
         let answer = self.scope.command(kind, self.kind.command()).await?;
         let Aggregate { database, collection, batch_size, .. } = self.kind;
         let options = CursorOptions { batch_size, ..CursorOptions::default() };
         let collection = collection.unwrap_or_else(|| "$cmd.aggregate".to_owned());
-        let cursor = glowplug_mongodb::Cursor::new(database, collection, options.clone());
-        Cursor::open(&mut self.scope, cursor, options, answer.as_ref())
+        let cursor = glowplug_mongodb::Cursor::new(database, collection, options);
+        Cursor::open(&mut self.scope, cursor, answer.as_ref())
     }
 
     /// All that comes out of the last stage, at once.

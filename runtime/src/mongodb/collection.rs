@@ -8,9 +8,10 @@ use glowplug_mongodb::bson::Document;
 use glowplug_mongodb::{Find, FindAndModify, WriteModel, command};
 use serde::Serialize;
 
+use super::change::check_replacement;
 use super::{
-    Action, Admin, Aggregate, BulkWrite, Client, Count, CreateIndexes, Database, Delete, Distinct, FindMany,
-    FindOne, Insert, Listing, Modify, Update,
+    Action, Admin, Aggregate, BulkWrite, Change, Client, Count, CreateIndexes, Database, Delete, Distinct,
+    Error, FindMany, FindOne, Insert, Listing, Modify, Update,
 };
 use crate::Runtime;
 
@@ -62,13 +63,13 @@ impl<T, R: Runtime> Collection<T, R> {
 
     /// The documents that match.
     pub fn find(&self, filter: Document) -> Action<'_, FindMany<T>, R> {
-        let find = Find::new(self.database.name(), &*self.name).filter(filter.as_doc());
+        let find = Find::new(self.database.shared_name().clone(), self.name.clone()).filter(filter.as_doc());
         Action::new(self.client(), FindMany::new(find))
     }
 
     /// The first document that matches.
     pub fn find_one(&self, filter: Document) -> Action<'_, FindOne<T>, R> {
-        let find = Find::new(self.database.name(), &*self.name).filter(filter.as_doc());
+        let find = Find::new(self.database.shared_name().clone(), self.name.clone()).filter(filter.as_doc());
         Action::new(self.client(), FindOne::new(find))
     }
 
@@ -77,7 +78,10 @@ impl<T, R: Runtime> Collection<T, R> {
     where
         T: Serialize,
     {
-        Action::new(self.client(), Insert::new(self.client(), self.database.name(), &self.name, [document]))
+        Action::new(
+            self.client(),
+            Insert::new(self.client(), self.database.shared_name(), &self.name, [document]),
+        )
     }
 
     /// Adds documents, in as few commands as the server's limits allow.
@@ -88,17 +92,26 @@ impl<T, R: Runtime> Collection<T, R> {
     where
         T: Serialize + 'd,
     {
-        Action::new(self.client(), Insert::new(self.client(), self.database.name(), &self.name, documents))
+        Action::new(
+            self.client(),
+            Insert::new(self.client(), self.database.shared_name(), &self.name, documents),
+        )
     }
 
-    /// Changes the first document that matches; `update` has operators, such as `$set`.
-    pub fn update_one(&self, filter: Document, update: Document) -> Action<'_, Update, R> {
-        Action::new(self.client(), Update::new(self.database.name(), &self.name, &filter, &update, false))
+    /// Changes the first document that matches, by operators such as `$set`, or by stages.
+    pub fn update_one(&self, filter: Document, change: impl Into<Change>) -> Action<'_, Update, R> {
+        Action::new(
+            self.client(),
+            Update::new(self.database.shared_name(), &self.name, &filter, &change.into(), false),
+        )
     }
 
     /// Changes every document that matches.
-    pub fn update_many(&self, filter: Document, update: Document) -> Action<'_, Update, R> {
-        Action::new(self.client(), Update::new(self.database.name(), &self.name, &filter, &update, true))
+    pub fn update_many(&self, filter: Document, change: impl Into<Change>) -> Action<'_, Update, R> {
+        Action::new(
+            self.client(),
+            Update::new(self.database.shared_name(), &self.name, &filter, &change.into(), true),
+        )
     }
 
     /// Puts another document in the place of the first that matches; its `_id` stays.
@@ -106,24 +119,33 @@ impl<T, R: Runtime> Collection<T, R> {
     where
         T: Serialize,
     {
-        Action::new(self.client(), Update::replace(self.database.name(), &self.name, &filter, replacement))
+        Action::new(
+            self.client(),
+            Update::replace(self.database.shared_name(), &self.name, &filter, replacement),
+        )
     }
 
     /// Deletes the first document that matches.
     pub fn delete_one(&self, filter: Document) -> Action<'_, Delete, R> {
-        Action::new(self.client(), Delete::new(self.database.name(), &self.name, &filter, 1))
+        Action::new(self.client(), Delete::new(self.database.shared_name(), &self.name, &filter, 1))
     }
 
     /// Deletes every document that matches.
     pub fn delete_many(&self, filter: Document) -> Action<'_, Delete, R> {
-        Action::new(self.client(), Delete::new(self.database.name(), &self.name, &filter, 0))
+        Action::new(self.client(), Delete::new(self.database.shared_name(), &self.name, &filter, 0))
     }
 
-    /// Changes the first document that matches, and gives it as it was.
-    pub fn find_one_and_update(&self, filter: Document, update: Document) -> Action<'_, Modify<T>, R> {
-        let modify =
-            FindAndModify::update(self.database.name(), &self.name, filter.as_doc(), update.as_doc());
-        Action::new(self.client(), Modify::new(Ok(modify)))
+    /// Changes the first document that matches, by operators or stages, and gives it as it was.
+    pub fn find_one_and_update(
+        &self,
+        filter: Document,
+        change: impl Into<Change>,
+    ) -> Action<'_, Modify<T>, R> {
+        let change = change.into();
+        let modify = change
+            .check()
+            .map(|()| FindAndModify::update(self.database.name(), &self.name, filter.as_doc(), &change));
+        Action::new(self.client(), Modify::new(modify))
     }
 
     /// Replaces the first document that matches, and gives it as it was.
@@ -131,9 +153,10 @@ impl<T, R: Runtime> Collection<T, R> {
     where
         T: Serialize,
     {
-        let replacement = glowplug_mongodb::bson::to_document(replacement);
-        let modify = replacement.map(|replacement| {
-            FindAndModify::update(self.database.name(), &self.name, filter.as_doc(), replacement.as_doc())
+        let replacement = glowplug_mongodb::bson::to_document(replacement).map_err(Error::from);
+        let modify = replacement.and_then(|replacement| {
+            check_replacement(&replacement)?;
+            Ok(FindAndModify::update(self.database.name(), &self.name, filter.as_doc(), &replacement))
         });
         Action::new(self.client(), Modify::new(modify))
     }
@@ -147,7 +170,7 @@ impl<T, R: Runtime> Collection<T, R> {
     /// Makes many writes, in as few commands as the server's limits allow.
     pub fn bulk_write(&self, models: impl IntoIterator<Item = WriteModel>) -> Action<'_, BulkWrite, R> {
         let models = models.into_iter().collect();
-        Action::new(self.client(), BulkWrite::new(self.database.name(), &self.name, models))
+        Action::new(self.client(), BulkWrite::new(self.database.shared_name(), &self.name, models))
     }
 
     /// Passes the documents through stages.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use glowplug_core::{Instant, Token};
 use glowplug_mongodb::bson::{Doc, from_doc};
-use glowplug_mongodb::{Attire, Command, CursorOptions, CursorStep, Reply, Response, ServerSession};
+use glowplug_mongodb::{Attire, Command, CursorStep, Reply, Response, ServerSession};
 use serde::de::DeserializeOwned;
 
 use super::action::Scope;
@@ -67,13 +67,19 @@ impl<T, R: Runtime> Cursor<T, R> {
     pub(super) fn open(
         scope: &mut Scope<'_, R>,
         mut machine: glowplug_mongodb::Cursor,
-        options: CursorOptions,
         reply: Option<&Reply>,
     ) -> Result<Self, Error> {
         let reply = reply.ok_or(Error::Malformed("reply"))?;
         machine.handle_reply(reply)?;
+        // Specification "Find, getMore and killCursors commands": servers since 4.4 take a remark on each.
+        if machine.id().is_some()
+            && let Some(comment) = scope.extra.as_doc().find("comment")
+            && scope.client.server_info().is_some_and(|info| info.wire_versions.1 >= 9)
+        {
+            machine.add_common("comment", comment)?;
+        }
         // A server that waits for more documents needs that time besides.
-        let waits = Duration::from_millis(options.max_await_ms.unwrap_or(0));
+        let waits = Duration::from_millis(machine.options().max_await_ms.unwrap_or(0));
         let timeout = scope.timeout.map(|timeout| timeout + waits);
         let session = match (machine.id(), &scope.session) {
             // All is here already.
@@ -197,7 +203,8 @@ impl<T, R: Runtime> Cursor<T, R> {
 
     /// Goes to the next document, which [`current`](Self::current) then shows as it lies in the reply; false at the end.
     pub async fn advance(&mut self) -> Result<bool, Error> {
-        self.fill(false).await
+        // Most documents are here already.
+        if self.machine.is_ready() { Ok(true) } else { self.fill(false).await }
     }
 
     /// The next document as it lies in the reply, without a copy. Only after [`advance`](Self::advance) said that there is one; none
@@ -233,6 +240,9 @@ impl<T, R: Runtime> Cursor<T, R> {
 impl<T: DeserializeOwned, R: Runtime> Cursor<T, R> {
     /// The next document; none at the end. After an error there are no more.
     pub async fn next(&mut self) -> Option<Result<T, Error>> {
+        if self.machine.is_ready() {
+            return self.take();
+        }
         match self.fill(false).await {
             Ok(true) => self.take(),
             Ok(false) => None,

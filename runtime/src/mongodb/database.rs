@@ -32,6 +32,11 @@ impl<R: Runtime> Database<R> {
         &self.name
     }
 
+    /// Its name, for commands that hold on to it.
+    pub(super) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     /// The client.
     pub fn client(&self) -> &Client<R> {
         &self.client
@@ -45,14 +50,15 @@ impl<R: Runtime> Database<R> {
     /// Any command; its first field is its name. It is sent once, without the client's concerns and preference, which
     /// commands do not all know; those of the [`Action`] go with it.
     pub fn run_command(&self, command: Document) -> Action<'_, RunCommand, R> {
-        Action::new(&self.client, RunCommand { command: Command::new(&*self.name, command) })
+        Action::new(&self.client, RunCommand { command: Command::new(self.name.clone(), command) })
     }
 
     /// Any command that answers with a cursor, such as `listCollections` with options of your own.
     pub fn run_cursor_command(&self, command: Document) -> Action<'_, Listing, R> {
-        let batch_size = command.as_doc().get_doc("cursor").and_then(|cursor| cursor.get_i64("batchSize"));
+        let body = command.as_doc();
+        let batch_size = body.get_doc("cursor").unwrap_or(body).get_i64("batchSize");
         let batch_size = batch_size.and_then(|size| u32::try_from(size).ok());
-        Action::new(&self.client, Listing::plain(Command::new(&*self.name, command), batch_size))
+        Action::new(&self.client, Listing::plain(Command::new(self.name.clone(), command), batch_size))
     }
 
     /// The collections that match `filter`, each as `{name, type, options, info}`.

@@ -37,6 +37,8 @@ pub enum Error {
         progress: Progress,
         /// Why; `None` when the server ended it in good order.
         cause: Option<Arc<DriverError<glowplug_mongodb::Error>>>,
+        /// The command was a write under a number, which a replica set makes once however often it is sent.
+        numbered: bool,
     },
     /// The server says no, with its code and labels.
     Command(CommandError),
@@ -46,6 +48,8 @@ pub enum Error {
     Cursor(CursorError),
     /// The command cannot be sent: a limit of the server, or a value that BSON cannot hold. Nothing was sent.
     Encode(EncodeError),
+    /// The call contradicts itself, such as a replacement with update operators. Nothing was sent.
+    Invalid(&'static str),
     /// A value cannot be written as a document. Nothing was sent.
     Serialize(SerError),
     /// A document is not of the type that was asked for.
@@ -91,9 +95,11 @@ impl Error {
         }
     }
 
-    /// True when the server put this label on its error, such as `TransientTransactionError`.
+    /// True when the error has this label: the server's, such as `TransientTransactionError`, or the client's own
+    /// `RetryableWriteError` of a numbered write whose connection broke.
     pub fn has_label(&self, label: &str) -> bool {
-        self.command_error().is_some_and(|error| error.has_label(label))
+        let own = matches!(self, Self::Broken { numbered: true, .. }) && label == "RetryableWriteError";
+        own || self.command_error().is_some_and(|error| error.has_label(label))
     }
 
     /// True for the error of a write that would have made a key double.
@@ -131,6 +137,7 @@ impl fmt::Display for Error {
             Self::Encode(_) => f.write_str("the command cannot be sent (not sent)"),
             Self::Serialize(_) => f.write_str("a value cannot be written as a document (not sent)"),
             Self::Deserialize(_) => f.write_str("a document is not of the type that was asked for"),
+            Self::Invalid(why) => write!(f, "{why} (not sent)"),
             Self::Malformed(what) => write!(f, "the answer has no {what}"),
         }
     }
@@ -157,7 +164,7 @@ impl From<CallFailure> for Error {
         let progress = failure.progress;
         match failure.why {
             Why::TimedOut => Self::TimedOut { progress },
-            Why::Broken(cause) => Self::Broken { progress, cause },
+            Why::Broken(cause) => Self::Broken { progress, cause, numbered: false },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use glowplug_mongodb::bson::{Doc, Document, SerError, Value, from_doc};
+use glowplug_mongodb::bson::{Doc, Document, Value, from_doc};
 use glowplug_mongodb::{Command, CursorOptions, Find, FindAndModify, Reply};
 use serde::de::DeserializeOwned;
 
@@ -113,10 +113,9 @@ impl<T, R: Runtime> Action<'_, FindMany<T>, R> {
 
     /// Sends it and gives the cursor over what was found.
     pub async fn run(mut self) -> Result<Cursor<T, R>, Error> {
-        let command = self.kind.find.command();
+        let (command, cursor) = self.kind.find.into_parts();
         let answer = self.scope.command(Kind::Read, command).await?;
-        let options = self.kind.find.options().clone();
-        Cursor::open(&mut self.scope, self.kind.find.cursor(), options, answer.as_ref())
+        Cursor::open(&mut self.scope, cursor, answer.as_ref())
     }
 
     /// Everything that was found, at once.
@@ -131,7 +130,7 @@ impl<T, R: Runtime> Action<'_, FindMany<T>, R> {
 impl<T: DeserializeOwned, R: Runtime> Action<'_, FindOne<T>, R> {
     /// Sends it and gives the document, if there is one.
     pub async fn run(mut self) -> Result<Option<T>, Error> {
-        let command = self.kind.find.limit(1).single_batch().command();
+        let (command, _) = self.kind.find.limit(1).single_batch().into_parts();
         let answer = self.scope.command(Kind::Read, command).await?;
         let reply = answer.ok_or(Error::Malformed("reply"))?;
         Ok(first(&reply)?.map(from_doc).transpose()?)
@@ -152,12 +151,12 @@ pub(super) fn first(reply: &Reply) -> Result<Option<Doc<'_>>, Error> {
 /// One document to look for and change in one step. Made by
 /// [`Collection::find_one_and_update`](super::Collection::find_one_and_update) and its neighbours.
 pub struct Modify<T> {
-    modify: Result<FindAndModify, SerError>,
+    modify: Result<FindAndModify, Error>,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T> Modify<T> {
-    pub(super) fn new(modify: Result<FindAndModify, SerError>) -> Self {
+    pub(super) fn new(modify: Result<FindAndModify, Error>) -> Self {
         Self { modify, of: PhantomData }
     }
 
@@ -239,13 +238,19 @@ impl Listing {
 }
 
 impl<R: Runtime> Action<'_, Listing, R> {
+    /// So many documents in each batch behind the first; without it as many as the command asked for, or as the server decides.
+    pub fn batch_size(mut self, count: u32) -> Self {
+        self.kind.batch_size = Some(count);
+        self
+    }
+
     /// Sends it and gives the cursor.
     pub async fn run(mut self) -> Result<Cursor<Document, R>, Error> {
         let Listing { command, kind, batch_size } = self.kind;
         let options = CursorOptions { batch_size, ..CursorOptions::default() };
-        let cursor = glowplug_mongodb::Cursor::new(command.database(), "", options.clone());
+        let cursor = glowplug_mongodb::Cursor::new(command.database(), "", options);
         let answer = self.scope.command(kind, command).await?;
-        Cursor::open(&mut self.scope, cursor, options, answer.as_ref())
+        Cursor::open(&mut self.scope, cursor, answer.as_ref())
     }
 
     /// All of it at once.

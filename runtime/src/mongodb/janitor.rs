@@ -17,6 +17,8 @@ use crate::drive::Deadline;
 
 /// How long the janitor waits before it tries again to fill the pool, after the first try that failed; then twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Commands that kill cursors that are under way on one connection.
+const KILLS_AT_ONCE: usize = 32;
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -107,7 +109,9 @@ impl<R: Runtime> Janitor<R> {
                 clean = jobs.last().is_some_and(|job| job.is_clean());
             }
             let done = state.deserted && !goodbye && !working && jobs.is_empty();
-            let kills: Vec<_> = if clean { state.kills.drain(..).collect() } else { Vec::new() };
+            // As many as one connection takes at a time; the others with the next turn.
+            let count = if clean { state.kills.len().min(KILLS_AT_ONCE) } else { 0 };
+            let kills: Vec<_> = state.kills.drain(..count).collect();
             let goodbye = if goodbye && clean { state.sessions.end_all() } else { None };
             (jobs, kills, goodbye, done)
         });

@@ -25,6 +25,7 @@ pub(super) struct Opening<R: Runtime> {
     told: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a connection is made rarely, and in place")]
 enum Stage<R: Runtime> {
     Dialing(Box<Dialing<R>>),
     Greeting(Greeting<R>),

@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use glowplug_mongodb::bson::{Doc, Document, OwnedValue, SerError, to_document};
 use glowplug_mongodb::{Bulk, BulkFailure, BulkResult, Command, WriteModel, doc};
 use serde::Serialize;
 
 use super::action::{Kind, Scope};
+use super::change::{Change, check_replacement};
 use super::{Action, Client, Error};
 use crate::Runtime;
 
 /// Documents to insert. Made by [`Collection::insert_one`](super::Collection::insert_one) and
 /// [`Collection::insert_many`](super::Collection::insert_many); `O` is what it gives.
 pub struct Insert<O> {
-    database: String,
-    collection: String,
+    database: Arc<str>,
+    collection: Arc<str>,
     documents: Result<Vec<Document>, SerError>,
     ordered: bool,
     gives: PhantomData<fn() -> O>,
@@ -46,14 +48,14 @@ pub struct InsertManyResult {
 impl<O> Insert<O> {
     pub(super) fn new<'d, T: Serialize + 'd, R: Runtime>(
         client: &Client<R>,
-        database: &str,
-        collection: &str,
+        database: &Arc<str>,
+        collection: &Arc<str>,
         documents: impl IntoIterator<Item = &'d T>,
     ) -> Self {
         let documents = documents.into_iter().map(|document| Ok(with_id(client, to_document(document)?)));
         Self {
-            database: database.to_owned(),
-            collection: collection.to_owned(),
+            database: database.clone(),
+            collection: collection.clone(),
             documents: documents.collect(),
             ordered: true,
             gives: PhantomData,
@@ -81,7 +83,7 @@ impl<R: Runtime> Action<'_, Insert<InsertOneResult>, R> {
     pub async fn run(mut self) -> Result<InsertOneResult, Error> {
         let Insert { database, collection, documents, .. } = self.kind;
         let documents = documents?;
-        let command = Command::new(database, doc! { "insert": collection, "ordered": true })
+        let command = Command::new(database, doc! { "insert": &*collection, "ordered": true })
             .documents("documents", documents.iter().map(Document::as_doc));
         single(&mut self.scope, command).await?;
         let inserted_id = documents.first().map(id_of).unwrap_or_default();
@@ -113,9 +115,9 @@ impl<R: Runtime> Action<'_, Insert<InsertManyResult>, R> {
 /// Documents to change. Made by [`Collection::update_one`](super::Collection::update_one) and its neighbours.
 #[derive(Debug)]
 pub struct Update {
-    database: String,
-    collection: String,
-    statement: Result<Document, SerError>,
+    database: Arc<str>,
+    collection: Arc<str>,
+    statement: Result<Document, Error>,
 }
 
 /// What an update did.
@@ -134,27 +136,31 @@ pub struct UpdateResult {
 
 impl Update {
     pub(super) fn new(
-        database: &str,
-        collection: &str,
+        database: &Arc<str>,
+        collection: &Arc<str>,
         filter: &Document,
-        update: &Document,
+        change: &Change,
         multi: bool,
     ) -> Self {
-        let mut statement = doc! { "q": filter, "u": update };
+        let mut statement = doc! { "q": filter, "u": change };
         if multi {
             statement.append("multi", true);
         }
-        Self { database: database.to_owned(), collection: collection.to_owned(), statement: Ok(statement) }
+        let statement = change.check().map(|()| statement);
+        Self { database: database.clone(), collection: collection.clone(), statement }
     }
 
     pub(super) fn replace<T: Serialize>(
-        database: &str,
-        collection: &str,
+        database: &Arc<str>,
+        collection: &Arc<str>,
         filter: &Document,
         replacement: &T,
     ) -> Self {
-        let statement = to_document(replacement).map(|replacement| doc! { "q": filter, "u": replacement });
-        Self { database: database.to_owned(), collection: collection.to_owned(), statement }
+        let statement = to_document(replacement).map_err(Error::from).and_then(|replacement| {
+            check_replacement(&replacement)?;
+            Ok(doc! { "q": filter, "u": replacement })
+        });
+        Self { database: database.clone(), collection: collection.clone(), statement }
     }
 
     fn with(&mut self, key: &str, value: impl glowplug_mongodb::bson::ToBson) {
@@ -168,6 +174,12 @@ impl<R: Runtime> Action<'_, Update, R> {
     /// Inserts a document when nothing matches.
     pub fn upsert(mut self) -> Self {
         self.kind.with("upsert", true);
+        self
+    }
+
+    /// Which of several matches is changed: the first in this order. Not for changing many; servers know it since 8.0.
+    pub fn sort(mut self, sort: Document) -> Self {
+        self.kind.with("sort", sort);
         self
     }
 
@@ -193,7 +205,7 @@ impl<R: Runtime> Action<'_, Update, R> {
     pub async fn run(mut self) -> Result<UpdateResult, Error> {
         let Update { database, collection, statement } = self.kind;
         let statement = statement?;
-        let command = Command::new(database, doc! { "update": collection, "ordered": true })
+        let command = Command::new(database, doc! { "update": &*collection, "ordered": true })
             .documents("updates", [statement.as_doc()]);
         let Some(result) = single(&mut self.scope, command).await? else {
             return Ok(UpdateResult::default());
@@ -211,8 +223,8 @@ impl<R: Runtime> Action<'_, Update, R> {
 /// [`Collection::delete_many`](super::Collection::delete_many).
 #[derive(Debug)]
 pub struct Delete {
-    database: String,
-    collection: String,
+    database: Arc<str>,
+    collection: Arc<str>,
     statement: Document,
 }
 
@@ -227,9 +239,9 @@ pub struct DeleteResult {
 }
 
 impl Delete {
-    pub(super) fn new(database: &str, collection: &str, filter: &Document, limit: i32) -> Self {
+    pub(super) fn new(database: &Arc<str>, collection: &Arc<str>, filter: &Document, limit: i32) -> Self {
         let statement = doc! { "q": filter, "limit": limit };
-        Self { database: database.to_owned(), collection: collection.to_owned(), statement }
+        Self { database: database.clone(), collection: collection.clone(), statement }
     }
 }
 
@@ -249,7 +261,7 @@ impl<R: Runtime> Action<'_, Delete, R> {
     /// Deletes them.
     pub async fn run(mut self) -> Result<DeleteResult, Error> {
         let Delete { database, collection, statement } = self.kind;
-        let command = Command::new(database, doc! { "delete": collection, "ordered": true })
+        let command = Command::new(database, doc! { "delete": &*collection, "ordered": true })
             .documents("deletes", [statement.as_doc()]);
         let result = single(&mut self.scope, command).await?;
         let deleted = result.as_ref().map_or(0, |result| result.deleted);
@@ -260,15 +272,15 @@ impl<R: Runtime> Action<'_, Delete, R> {
 /// Many writes. Made by [`Collection::bulk_write`](super::Collection::bulk_write).
 #[derive(Debug)]
 pub struct BulkWrite {
-    database: String,
-    collection: String,
+    database: Arc<str>,
+    collection: Arc<str>,
     models: Vec<WriteModel>,
     ordered: bool,
 }
 
 impl BulkWrite {
-    pub(super) fn new(database: &str, collection: &str, models: Vec<WriteModel>) -> Self {
-        Self { database: database.to_owned(), collection: collection.to_owned(), models, ordered: true }
+    pub(super) fn new(database: &Arc<str>, collection: &Arc<str>, models: Vec<WriteModel>) -> Self {
+        Self { database: database.clone(), collection: collection.clone(), models, ordered: true }
     }
 }
 
@@ -293,17 +305,22 @@ impl<R: Runtime> Action<'_, BulkWrite, R> {
     }
 }
 
+/// What the reply is read by, once the command itself is gone.
+fn static_name(command: &Command) -> &'static str {
+    match command.name() {
+        "insert" => "insert",
+        "delete" => "delete",
+        _ => "update",
+    }
+}
+
 /// Sends a command of one write; none when no answer was asked for.
 async fn single<R: Runtime>(scope: &mut Scope<'_, R>, command: Command) -> Result<Option<BulkResult>, Error> {
-    // What the reply is read by: the command's name.
-    let part = glowplug_mongodb::BulkCommand {
-        command: Command::new("", doc! { (command.name()): 1 }),
-        indexes: vec![0],
-    };
+    let name = static_name(&command);
     let answer = scope.command(Kind::Write, command).await?;
     let Some(reply) = answer else { return Ok(None) };
     let mut outcome = BulkFailure::default();
-    outcome.add(&part, &reply);
+    outcome.add_reply(name, &[0], &reply);
     if outcome.is_success() { Ok(Some(outcome.result)) } else { Err(outcome.into()) }
 }
 
@@ -316,17 +333,15 @@ async fn many<R: Runtime>(
     let until = scope.until();
     let info = match scope.client.server_info() {
         Some(info) => info,
-        None => {
-            std::sync::Arc::new(glowplug_mongodb::ServerInfo::new(Document::from(Doc::EMPTY).into(), &[]))
-        }
+        None => Arc::new(glowplug_mongodb::ServerInfo::new(Document::from(Doc::EMPTY).into(), &[])),
     };
     let mut outcome = BulkFailure::default();
     while let Some(mut part) = bulk.next_command(&info) {
         let command = std::mem::take(&mut part.command);
-        part.command = Command::new("", doc! { (command.name()): 1 });
+        let name = static_name(&command);
         let answer = scope.command_until(Kind::Write, command, until).await?;
         if let Some(reply) = &answer
-            && outcome.add(&part, reply)
+            && outcome.add_reply(name, &part.indexes, reply)
             && ordered
         {
             break;

@@ -8,15 +8,19 @@ use super::{Doc, Iter, ToBson, Value, Writer};
 use crate::error::{DecodeError, EncodeError};
 
 /// An owned document that can grow. It is always well framed; [`doc!`](crate::doc) writes one down.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Document {
+    /// The whole document, frame included; nothing at all for one that was never written to, which costs no allocation.
     bytes: Vec<u8>,
 }
+
+/// Room for the first elements of a document that is written to.
+const FIRST_CAPACITY: usize = 128;
 
 impl Document {
     /// The document without elements.
     pub fn new() -> Self {
-        Self { bytes: Doc::EMPTY.as_bytes().to_vec() }
+        Self { bytes: Vec::new() }
     }
 
     /// The document without elements, with room for `capacity` bytes.
@@ -33,24 +37,29 @@ impl Document {
     }
 
     /// The whole document, frame included.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        if self.bytes.is_empty() { Doc::EMPTY.as_bytes() } else { &self.bytes }
     }
 
     /// Gives the bytes away.
     pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+        if self.bytes.is_empty() { Doc::EMPTY.as_bytes().to_vec() } else { self.bytes }
     }
 
     /// The document, borrowed: everything that reads is there.
     #[inline]
     pub fn as_doc(&self) -> Doc<'_> {
-        Doc::trusted(&self.bytes)
+        Doc::trusted(self.as_bytes())
     }
 
     /// Goes on writing at the end.
     #[inline]
     pub fn writer(&mut self) -> Writer<'_> {
+        if self.bytes.is_empty() {
+            self.bytes.reserve(FIRST_CAPACITY);
+            return Writer::new(&mut self.bytes);
+        }
         self.bytes.pop();
         Writer::resume(&mut self.bytes, 0)
     }
@@ -85,6 +94,15 @@ impl Document {
         self.as_doc().iter()
     }
 }
+
+/// Byte equality: the same elements of the same types in the same order.
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Document {}
 
 impl Default for Document {
     fn default() -> Self {
@@ -167,7 +185,7 @@ impl Default for RawDocument {
 
 impl From<Document> for RawDocument {
     fn from(document: Document) -> Self {
-        Self { bytes: document.bytes.into() }
+        Self { bytes: document.into_bytes().into() }
     }
 }
 

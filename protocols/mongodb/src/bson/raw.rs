@@ -220,7 +220,7 @@ impl<'a> Array<'a> {
     /// The values in order.
     #[inline]
     pub fn iter(self) -> impl Iterator<Item = Result<Value<'a>, DecodeError>> + Clone {
-        self.0.raw_iter().map(|element| element.and_then(|element| element.value()))
+        Values { raw: self.0.raw_iter() }
     }
 
     /// The values that are documents, in order; others and malformed ones end the walk.
@@ -240,6 +240,12 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some((key, value, next)) = self.raw.usual()
+            && let Ok(key) = core::str::from_utf8(key)
+        {
+            self.raw.at = next;
+            return Some(Ok((key, value)));
+        }
         match self.raw.next_element() {
             Ok(Some(element)) => match (element.key(), element.value()) {
                 (Ok(key), Ok(value)) => Some(Ok((key, value))),
@@ -251,6 +257,21 @@ impl<'a> Iterator for Iter<'a> {
             Ok(None) => None,
             Err(error) => Some(Err(error)),
         }
+    }
+}
+
+/// The values of an [`Array`]. After one that is malformed come those behind it, if they can be found.
+#[derive(Clone, Debug)]
+struct Values<'a> {
+    raw: RawIter<'a>,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Result<Value<'a>, DecodeError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.raw.next_value()
     }
 }
 
@@ -277,6 +298,54 @@ impl<'a> RawIter<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// The next value, whatever its name.
+    #[inline]
+    pub(crate) fn next_value(&mut self) -> Option<Result<Value<'a>, DecodeError>> {
+        if let Some((_, value, next)) = self.usual() {
+            self.at = next;
+            return Some(Ok(value));
+        }
+        self.next_element().transpose().map(|element| element.and_then(|element| element.value()))
+    }
+
+    /// The next element's name, its value and where the one behind it starts, if it is of one of the types that documents are mostly made of and
+    /// all is well. Otherwise nothing has happened: measuring and decoding apart says what is wrong, or knows the type.
+    #[inline]
+    fn usual(&self) -> Option<(&'a [u8], Value<'a>, usize)> {
+        let (_, rest) = self.bytes.split_last()?;
+        let (kind, rest) = rest.get(self.at..)?.split_first()?;
+        let key_len = find_zero(rest)?;
+        let (key, rest) = rest.split_at_checked(key_len)?;
+        let rest = rest.get(1..)?;
+        let (value, len) = match kind {
+            0x01 => (Value::Double(f64::from_le_bytes(*rest.first_chunk()?)), 8),
+            0x02 => {
+                let (len, rest) = rest.split_first_chunk()?;
+                let len = u32::from_le_bytes(*len) as usize;
+                let (0, text) = rest.get(..len)?.split_last()? else { return None };
+                (Value::String(core::str::from_utf8(text).ok()?), 4 + len)
+            }
+            0x03 | 0x04 => {
+                let len = u32::from_le_bytes(*rest.first_chunk()?) as usize;
+                let bytes = rest.get(..len).filter(|bytes| bytes.len() >= EMPTY.len())?;
+                let doc = if bytes.last() == Some(&0) { Doc { bytes } } else { return None };
+                (if *kind == 0x03 { Value::Document(doc) } else { Value::Array(Array(doc)) }, len)
+            }
+            0x07 => (Value::ObjectId(ObjectId::from_bytes(*rest.first_chunk()?)), 12),
+            0x08 => match rest.first()? {
+                0 => (Value::Boolean(false), 1),
+                1 => (Value::Boolean(true), 1),
+                _ => return None,
+            },
+            0x09 => (Value::DateTime(DateTime::from_millis(i64::from_le_bytes(*rest.first_chunk()?))), 8),
+            0x0a => (Value::Null, 0),
+            0x10 => (Value::Int32(i32::from_le_bytes(*rest.first_chunk()?)), 4),
+            0x12 => (Value::Int64(i64::from_le_bytes(*rest.first_chunk()?)), 8),
+            _ => return None,
+        };
+        Some((key, value, self.at + 1 + key_len + 1 + len))
     }
 
     #[inline]

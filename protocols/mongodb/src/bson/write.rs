@@ -57,7 +57,7 @@ impl<'a> Writer<'a> {
     pub fn append(&mut self, key: impl AsRef<str>, value: impl ToBson) -> &mut Self {
         let key = key.as_ref();
         if let Err(error) = self.try_append(key, value) {
-            panic!("cannot append {key:?}: {error}");
+            cannot_append(key, &error);
         }
         self
     }
@@ -132,6 +132,13 @@ impl<'a> Writer<'a> {
     fn check_len(&self) -> Result<(), EncodeError> {
         if self.buf.len() - self.start > MAX_LEN { Err(EncodeError::TooLong) } else { Ok(()) }
     }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn cannot_append(key: &str, error: &EncodeError) -> ! {
+    panic!("cannot append {key:?}: {error}")
 }
 
 impl Drop for Writer<'_> {

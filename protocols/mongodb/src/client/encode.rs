@@ -55,6 +55,8 @@ pub(super) fn command(
 ) {
     let compressor = compressor.filter(|_| !NEVER_COMPRESSED.contains(&command.name()));
     if compressor.is_none() && !config.checksums {
+        // Once, not in steps. What is longer goes beside the scratch buffer.
+        out.scratch().reserve(command.size().min(command.body.as_bytes().len() + 4096));
         let total = put_head(command, request_id, config, MsgFlags::NONE, out.scratch());
         debug_assert!(total >= HEADER_LEN);
         for sequence in &command.sequences {

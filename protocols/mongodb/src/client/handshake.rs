@@ -136,7 +136,7 @@ impl Handshake {
         }
         let (conversation, command) = begin(credential, mechanism(credential, doc), config, rng)?;
         self.stage = Stage::Authenticating(conversation);
-        Ok(Next::Send(Outgoing::Command(Command::new(&credential.source, command))))
+        Ok(Next::Send(Outgoing::Command(Command::new(credential.source.as_str(), command))))
     }
 
     fn handle_auth(

@@ -1,5 +1,7 @@
 //! Many writes in as few commands as the server's limits allow.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::bson::{Doc, Document};
@@ -86,8 +88,8 @@ impl WriteModel {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Bulk {
-    database: String,
-    collection: String,
+    database: Arc<str>,
+    collection: Arc<str>,
     ordered: bool,
     /// With the place that each had when it was pushed; in the order of sending.
     models: std::collections::VecDeque<(usize, WriteModel)>,
@@ -107,7 +109,7 @@ pub struct BulkCommand {
 
 impl Bulk {
     /// No writes yet.
-    pub fn new(database: impl Into<String>, collection: impl Into<String>, ordered: bool) -> Self {
+    pub fn new(database: impl Into<Arc<str>>, collection: impl Into<Arc<str>>, ordered: bool) -> Self {
         Self {
             database: database.into(),
             collection: collection.into(),
@@ -159,7 +161,7 @@ impl Bulk {
             statements.extend_from_slice(bytes);
             indexes.extend(self.models.pop_front().map(|(index, _)| index));
         }
-        let mut body = doc! { (name): &self.collection, "ordered": self.ordered };
+        let mut body = doc! { (name): &*self.collection, "ordered": self.ordered };
         body.extend(self.common.as_doc());
         let sequence = DocumentSequence {
             identifier: field.into(),
@@ -167,6 +169,6 @@ impl Bulk {
             count: indexes.len(),
             longest,
         };
-        Some(BulkCommand { command: Command::new(&self.database, body).sequence(sequence), indexes })
+        Some(BulkCommand { command: Command::new(self.database.clone(), body).sequence(sequence), indexes })
     }
 }

@@ -48,15 +48,27 @@ pub struct BulkFailure {
 impl BulkFailure {
     /// Adds what the server said to one command. True when an ordered bulk ends here.
     pub fn add(&mut self, part: &BulkCommand, reply: &Reply) -> bool {
+        self.add_reply(part.command.name(), &part.indexes, reply)
+    }
+
+    /// The same for a command of this name whose writes had these places in the order in which they were given.
+    pub fn add_reply(&mut self, name: &str, indexes: &[usize], reply: &Reply) -> bool {
         let doc = reply.doc();
+        // The usual reply has a number and nothing to tell about single writes.
+        let plain = |key: &[u8]| !matches!(key, b"writeErrors" | b"writeConcernError" | b"upserted");
+        let is_plain = doc.raw_iter().map_while(Result::ok).all(|element| plain(element.key_bytes()));
         let count = |key: &str| doc.get_i64(key).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
         let index_of = |index: i64| {
-            usize::try_from(index).ok().and_then(|index| part.indexes.get(index).copied()).unwrap_or(0)
+            usize::try_from(index).ok().and_then(|index| indexes.get(index).copied()).unwrap_or(0)
         };
         let (n, result) = (count("n"), &mut self.result);
-        match part.command.name() {
+        match name {
             "insert" => result.inserted += n,
             "delete" => result.deleted += n,
+            _ if is_plain => {
+                result.matched += n;
+                result.modified += count("nModified");
+            }
             _ => {
                 let upserted = doc.get_array("upserted").into_iter().flat_map(Array::docs);
                 let before = result.upserted.len();
@@ -67,6 +79,9 @@ impl BulkFailure {
                 result.matched += n.saturating_sub(fresh);
                 result.modified += count("nModified");
             }
+        }
+        if is_plain {
+            return false;
         }
         let before = self.errors.len();
         self.errors.extend(reply.write_errors().map(|error| BulkWriteError {

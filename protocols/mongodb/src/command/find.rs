@@ -1,5 +1,7 @@
 //! Documents looked for, and looked for and changed.
 
+use std::sync::Arc;
+
 use crate::bson::{Doc, Document, ToBson};
 use crate::cursor::{Cursor, CursorOptions};
 use crate::doc;
@@ -23,19 +25,19 @@ use crate::request::Command;
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a find does nothing until its command is sent"]
 pub struct Find {
-    database: String,
-    collection: String,
+    database: Arc<str>,
+    collection: Arc<str>,
     body: Document,
     options: CursorOptions,
 }
 
 impl Find {
     /// Everything in a collection.
-    pub fn new(database: impl Into<String>, collection: impl Into<String>) -> Self {
+    pub fn new(database: impl Into<Arc<str>>, collection: impl Into<Arc<str>>) -> Self {
         let collection = collection.into();
         Self {
             database: database.into(),
-            body: doc! { "find": &collection },
+            body: doc! { "find": &*collection },
             collection,
             options: CursorOptions::default(),
         }
@@ -70,13 +72,13 @@ impl Find {
     /// At most so many in all; 0 is no limit. The cursor is killed when they were read.
     pub fn limit(mut self, count: u64) -> Self {
         self.options.limit = Some(count);
-        self.option("limit", i64::try_from(count).unwrap_or(i64::MAX))
+        self
     }
 
     /// So many in each batch.
     pub fn batch_size(mut self, count: u32) -> Self {
         self.options.batch_size = Some(count);
-        self.option("batchSize", count)
+        self
     }
 
     /// The first batch is the only one.
@@ -106,8 +108,16 @@ impl Find {
     /// The command that opens the cursor.
     pub fn command(&self) -> Command {
         let mut body = self.body.clone();
-        body.extend(self.options.common.as_doc());
-        Command::new(&self.database, body)
+        self.options.put(&mut body);
+        Command::new(self.database.clone(), body)
+    }
+
+    /// The command that opens the cursor, and the cursor that waits for the reply.
+    pub fn into_parts(self) -> (Command, Cursor) {
+        let mut body = self.body;
+        self.options.put(&mut body);
+        let command = Command::new(self.database.clone(), body);
+        (command, Cursor::new(self.database, self.collection, self.options))
     }
 
     /// How the cursor goes on.
@@ -117,7 +127,24 @@ impl Find {
 
     /// The cursor that waits for the reply.
     pub fn cursor(&self) -> Cursor {
-        Cursor::new(&self.database, &self.collection, self.options.clone())
+        Cursor::new(self.database.clone(), self.collection.clone(), self.options.clone())
+    }
+}
+
+impl CursorOptions {
+    /// What of them the opening command says.
+    fn put(&self, body: &mut Document) {
+        if let Some(limit) = self.limit {
+            body.append("limit", i64::try_from(limit).unwrap_or(i64::MAX));
+        }
+        if let Some(size) = self.batch_size {
+            // Specification "CRUD": one more than is wanted, so that the server sees the end and closes the cursor by itself.
+            let all = self.limit == Some(size.into()) && size > 0;
+            body.append("batchSize", if all { size.saturating_add(1) } else { size });
+        }
+        if self.common.as_doc().has_elements() {
+            body.extend(self.common.as_doc());
+        }
     }
 }
 
@@ -125,17 +152,17 @@ impl Find {
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "it does nothing until its command is sent"]
 pub struct FindAndModify {
-    database: String,
+    database: Arc<str>,
     body: Document,
 }
 
 impl FindAndModify {
     fn new(database: &str, collection: &str, filter: Doc<'_>) -> Self {
-        Self { database: database.to_owned(), body: doc! { "findAndModify": collection, "query": filter } }
+        Self { database: database.into(), body: doc! { "findAndModify": collection, "query": filter } }
     }
 
-    /// Changes the document, or replaces it when `update` has no operators.
-    pub fn update(database: &str, collection: &str, filter: Doc<'_>, update: Doc<'_>) -> Self {
+    /// Changes the document by a document of operators or an array of stages, or replaces it when `update` has no operators.
+    pub fn update(database: &str, collection: &str, filter: Doc<'_>, update: impl ToBson) -> Self {
         Self::new(database, collection, filter).option("update", update)
     }
 

@@ -267,9 +267,6 @@ impl MemoryServer {
         if !open && self.guarded && !self.is_authenticated(connection) {
             return Err(Failure::new(code::UNAUTHORIZED, format!("Command {name} requires authentication")));
         }
-        if let Some(reply) = self.made_before(&call) {
-            return Ok(reply);
-        }
         match self.fail_point_verdict(connection, name) {
             Verdict::Pass => self.carry_out(&call),
             Verdict::HangupAfterwards => {
@@ -288,6 +285,9 @@ impl MemoryServer {
 
     /// Carries a command out. What a numbered write answers is kept, for when it comes again.
     fn carry_out(&mut self, call: &Call<'_>) -> Outcome {
+        if let Some(reply) = self.made_before(call) {
+            return Ok(reply);
+        }
         let outcome = self.run(call);
         if let (Ok(reply), Some(key)) = (&outcome, write_key(call)) {
             if self.numbered.len() >= MAX_NUMBERED {

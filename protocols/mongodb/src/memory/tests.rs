@@ -474,3 +474,18 @@ fn memory_is_bounded() {
     }
     assert_eq!(session.server.open_cursors(), MAX_CURSORS);
 }
+
+#[test]
+fn answers_to_numbered_writes_are_bounded() {
+    let config = MemoryConfig { replica_set: Some("rs".into()), ..MemoryConfig::default() };
+    let mut session =
+        Session::connect(Config::default(), MemoryServer::new(config, &Seed::from_u64(3))).unwrap();
+    let lsid =
+        doc! { "id": crate::bson::Binary { subtype: crate::bson::BinarySubtype::UUID, bytes: &[7; 16] } };
+    for number in 0..MAX_NUMBERED as i64 + 10 {
+        let insert =
+            doc! { "insert": "c", "documents": [{ "_id": number }], "lsid": &lsid, "txnNumber": number };
+        session.run(Command::new("db", insert));
+    }
+    assert_eq!(session.server.numbered.len(), MAX_NUMBERED);
+}

@@ -4,6 +4,7 @@
 
 mod auth;
 mod bson;
+mod pool;
 mod replay;
 mod uri;
 mod wire;
@@ -25,6 +26,11 @@ fn main() {
         ("connection_string", "vectors/mongodb/driver-specs/connection-string", uri::strings),
         ("uri_options", "vectors/mongodb/driver-specs/uri-options", uri::strings),
         ("srv_discovery", "vectors/mongodb/driver-specs/initial-dns-seedlist-discovery", uri::srv_strings),
+        (
+            "cmap_format",
+            "vectors/mongodb/driver-specs/connection-monitoring-and-pooling/cmap-format",
+            pool::cmap,
+        ),
         ("scram", "vectors/mongodb/scram", auth::scram),
         ("ferretdb_wire", "vectors/mongodb/ferretdb-wire", wire::ferretdb),
         ("libbson_binary", "vectors/mongodb/libbson-binary/bson.jsonl", bson::libbson),
