@@ -52,10 +52,14 @@ async fn download<R: Runtime>(client: &Client<R>, url: &str, to: &Path) -> Resul
     let mut download = Download::resume(there, validator.map(Validator::from_value));
     let bar = bar(None)?;
     let outcome = download
-        .run(|| client.get(url), &mut file, |progress| {
-            progress.total.into_iter().for_each(|total| bar.set_length(total));
-            bar.set_position(progress.done);
-        })
+        .run(
+            || client.get(url),
+            &mut file,
+            |progress| {
+                progress.total.into_iter().for_each(|total| bar.set_length(total));
+                bar.set_position(progress.done);
+            },
+        )
         .await;
     match (&outcome, download.validator()) {
         (Err(_), Some(validator)) => fs::write(&kept, validator.value().as_bytes())?,
@@ -74,7 +78,11 @@ async fn upload<R: Runtime>(client: &Client<R>, from: &Path, url: &str) -> Resul
     // The server may refuse before anything of the file is on its way.
     let answer = client.put(url).expect_continue().body(body).send().await?;
     bar.finish();
-    if answer.status().is_success() { Ok(length) } else { Err(format!("the server answers {}", answer.status()).into()) }
+    if answer.status().is_success() {
+        Ok(length)
+    } else {
+        Err(format!("the server answers {}", answer.status()).into())
+    }
 }
 
 /// A server of one folder: takes a file by `PUT`, gives one back by `GET`, or the rest of one.

@@ -64,7 +64,8 @@ pub async fn serve<R: Plug>(runtime: R, listener: R::Listener, credentials: Opti
     let client = Client::builder(runtime.clone()).build();
     let proxy_runtime = runtime.clone();
     let forward = Forward(Arc::new(move |request| {
-        if credentials.is_some() && request.headers().get(header::PROXY_AUTHORIZATION) != credentials.as_ref() {
+        if credentials.is_some() && request.headers().get(header::PROXY_AUTHORIZATION) != credentials.as_ref()
+        {
             let mut refusal = answer(StatusCode::PROXY_AUTHENTICATION_REQUIRED, "who are you?\n");
             let scheme = HeaderValue::from_static("Basic realm=\"proxy\"");
             refusal.headers_mut().insert(header::PROXY_AUTHENTICATE, scheme);
@@ -129,7 +130,8 @@ async fn forward<R: Plug>(client: Client<R>, request: Request<server::Incoming>)
 /// Connects to where the tunnel is to lead, and leaves the rest to a task.
 async fn tunnel<R: Plug>(runtime: R, mut request: Request<server::Incoming>) -> Response<Body> {
     let upgrade = request.extensions_mut().remove::<OnUpgrade>();
-    let place = request.uri().authority().and_then(|authority| Some((authority.host(), authority.port_u16()?)));
+    let place =
+        request.uri().authority().and_then(|authority| Some((authority.host(), authority.port_u16()?)));
     let (Some((host, port)), Some(upgrade)) = (place, upgrade) else {
         return answer(StatusCode::BAD_REQUEST, "a tunnel needs a host and a port\n");
     };
@@ -209,7 +211,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .block_on(async { io::Result::Ok(serve(Tokio, Tokio.listen(&at).await?, credentials).await) })?,
         _ => {
             let smol = Smol::default();
-            smol::block_on(async { io::Result::Ok(serve(smol.clone(), smol.listen(&at).await?, credentials).await) })?;
+            smol::block_on(async {
+                io::Result::Ok(serve(smol.clone(), smol.listen(&at).await?, credentials).await)
+            })?;
         }
     }
     Ok(())

@@ -8,15 +8,15 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use glowplug::core::{PoolConfig, Progress};
+use glowplug::runtime::Endpoint;
 use glowplug::runtime::dial::DialError;
 use glowplug::runtime::http::blocking::Client;
 use glowplug::runtime::http::server::{Incoming, Server, service_fn};
 use glowplug::runtime::http::{Body, ClientError, CookieJar, Download, Form, Stage};
 use glowplug::runtime::server::Stopper;
 use glowplug::runtime::time::sleep;
-use glowplug::runtime::tls::{ClientConfig, ServerConfig};
 use glowplug::runtime::tls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use glowplug::runtime::Endpoint;
+use glowplug::runtime::tls::{ClientConfig, ServerConfig};
 use glowplug::smol::Smol;
 use http::{Request, Response};
 
@@ -42,9 +42,11 @@ async fn answer(request: Request<Incoming>) -> Response<Body> {
     let path = request.uri().path().to_owned();
     let response = Response::builder();
     let response = match path.as_str() {
-        "/moved" => return response.status(302).header("location", "/hello").body(Body::empty()).expect("valid"),
+        "/moved" => {
+            return response.status(302).header("location", "/hello").body(Body::empty()).expect("valid");
+        }
         "/slow" => {
-            sleep(&Smol::default(), Duration::from_secs(30)).await;
+            sleep(&Smol::default(), Duration::from_secs(1)).await;
             response
         }
         "/pause" => {
@@ -105,12 +107,16 @@ fn plain_calls() {
     let site = Site::plain();
     let jar = CookieJar::new();
     let client = Client::builder().cookies(jar.clone()).build_blocking();
-    assert_eq!(client.get(site.url("/hello")).call().expect("an answer").text().expect("a body"), "/hello  0");
+    assert_eq!(
+        client.get(site.url("/hello")).call().expect("an answer").text().expect("a body"),
+        "/hello  0"
+    );
     let answer = client.get(site.url("/moved")).call().expect("an answer");
     assert_eq!((answer.status().as_u16(), answer.url().path()), (200, "/hello"));
     assert_eq!(answer.text().expect("a body"), "/hello  0");
     client.get(site.url("/cookie")).call().expect("an answer").bytes().expect("a body");
-    let answer = client.post(site.url("/post")).multipart(Form::new().text("a", "1")).call().expect("an answer");
+    let answer =
+        client.post(site.url("/post")).multipart(Form::new().text("a", "1")).call().expect("an answer");
     assert!(answer.text().expect("a body").starts_with("/post a=1 "));
     let mut text = String::new();
     let mut answer = client.get(site.url("/gzip")).call().expect("an answer");

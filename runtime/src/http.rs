@@ -16,9 +16,9 @@ pub mod server;
 
 pub use body::{Body, BoxError};
 pub use client::{
-    Client, ClientBuilder, ClientError, Content, Download, DownloadError, Form, Target, Idempotent, Incoming,
+    Client, ClientBuilder, ClientError, Content, Download, DownloadError, Form, Idempotent, Incoming,
     Informational, IntoUrl, Part, ProxyError, Reaper, RequestBuilder, RequestError, Response, Stage, Stream,
-    Upgraded, UpgradedParts, proxies_from_env,
+    Target, Upgraded, UpgradedParts, proxies_from_env,
 };
 #[cfg(feature = "http-cookies")]
 pub use client::{CookieJar, CookieLimits};

@@ -26,7 +26,8 @@ fn content(len: u32) -> Vec<u8> {
 
 /// Serves `content` with this tag, or the part of it that is asked for, if it still has the tag.
 fn serve(content: &[u8], tag: Option<&str>, seen: &Seen) -> Reply {
-    let from = seen.field("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let from =
+        seen.field("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let same = seen.field("if-range").is_none_or(|wanted| Some(wanted) == tag);
     let reply = |from: usize| {
         let pieces = content[from..].chunks(1000).map(Bytes::copy_from_slice);
@@ -68,7 +69,11 @@ async fn a_body_goes_to_a_writer<R: Plug>(runtime: R) {
 }
 
 /// Answers like `serve`, and hangs up after so many bytes of each connection's answer.
-async fn cutting<R: Plug>(site: Site<R>, heads: &RefCell<Vec<String>>, answer: impl Fn(usize, &str) -> (String, Bytes)) {
+async fn cutting<R: Plug>(
+    site: Site<R>,
+    heads: &RefCell<Vec<String>>,
+    answer: impl Fn(usize, &str) -> (String, Bytes),
+) {
     site.accept(async |id, mut stream| {
         let Some(head) = read_head(&mut stream).await else { return };
         heads.borrow_mut().push(head.clone());
@@ -108,7 +113,10 @@ async fn what_is_cut_off_is_taken_up_again<R: Plug>(runtime: R) {
         let heads = heads.borrow();
         let offsets: Vec<_> = heads.iter().map(|head| offset(head)).collect();
         assert_eq!(offsets, [None, Some(6000), Some(12_000), Some(18_000)]);
-        assert!(heads[1].contains("if-range: \"a\"") && heads.iter().all(|head| head.contains("accept-encoding: identity")));
+        assert!(
+            heads[1].contains("if-range: \"a\"")
+                && heads.iter().all(|head| head.contains("accept-encoding: identity"))
+        );
     };
     beside(work, cutting(site, &heads, answer)).await;
 
@@ -180,13 +188,16 @@ async fn answers_that_do_not_fit<R: Plug>(runtime: R) {
     let work = async {
         for (path, status) in [("/404", 404), ("/elsewhere", 206)] {
             let mut written = b"12345".to_vec();
-            let failed = Download::resume(5, tag()).run(|| client.get(format!("{base}{path}")), &mut written, |_| {}).await;
+            let failed = Download::resume(5, tag())
+                .run(|| client.get(format!("{base}{path}")), &mut written, |_| {})
+                .await;
             assert!(matches!(failed, Err(DownloadError::Status(told)) if told == status), "{failed:?}");
             assert_eq!(written, b"12345");
         }
         // There is less than was there: from the beginning, then.
         let mut written = b"12345".to_vec();
-        let len = Download::resume(5, tag()).run(|| client.get(format!("{base}/416")), &mut written, |_| {}).await;
+        let len =
+            Download::resume(5, tag()).run(|| client.get(format!("{base}/416")), &mut written, |_| {}).await;
         assert_eq!((len.expect("complete"), &written[..]), (2, &b"ab"[..]));
         let mut download = Download::new().max_len(Some(500));
         let failed = download.run(|| client.get(format!("{base}/long")), &mut Vec::new(), |_| {}).await;

@@ -69,16 +69,24 @@ async fn forms_of_all_kinds<R: Plug>(runtime: R) {
         assert_eq!(ask(form()).await, told);
         // All lengths are known, and so is that of the whole.
         assert_eq!(log.last().field("content-length"), Some(&*log.last().body.len().to_string()));
-        assert_eq!(ask(form().part("more", Part::new(stream(&["a", "bc"])))).await, format!("{told}more|-|-|abc;"));
+        assert_eq!(
+            ask(form().part("more", Part::new(stream(&["a", "bc"])))).await,
+            format!("{told}more|-|-|abc;")
+        );
         assert_eq!(log.last().field("content-length"), None);
-        let kinds: Vec<_> = log.all().iter().map(|seen| seen.field("content-type").map(str::to_owned)).collect();
+        let kinds: Vec<_> =
+            log.all().iter().map(|seen| seen.field("content-type").map(str::to_owned)).collect();
         assert!(kinds[0] != kinds[1], "the same boundary twice");
     };
     beside(work, site.serve(log.clone(), parts)).await;
 }
 
 async fn a_file_goes_up<R: Plug>(runtime: R) {
-    let folder = std::env::temp_dir().join(format!("glowplug-forms-{}-{:?}", std::process::id(), std::thread::current().id()));
+    let folder = std::env::temp_dir().join(format!(
+        "glowplug-forms-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
     std::fs::create_dir_all(&folder).expect("a folder");
     let path = folder.join("file.txt");
     let content = "0123456789".repeat(30_000);
@@ -123,7 +131,8 @@ async fn forms_dropped_at_every_poll<R: Plug>(runtime: R) {
                 answer.text().await.expect("a body")
             };
             let outcome = polled(polls, request).await;
-            let answer = client.post(&url).multipart(Form::new().text("a", "1")).send().await.expect("an answer");
+            let answer =
+                client.post(&url).multipart(Form::new().text("a", "1")).send().await.expect("an answer");
             assert_eq!(answer.text().await.expect("a body"), "a|-|-|1;");
             if let Some(outcome) = outcome {
                 assert!(outcome.ends_with("more|-|-|abc;"));
@@ -167,5 +176,10 @@ async fn a_body_is_read_part_by_part<R: Plug>(_: R) {
     assert!(cut.next_part().await.expect("valid").is_some());
     assert_eq!(cut.data().await.expect("valid").expect("data"), "x");
     assert_eq!(cut.data().await.expect_err("cut off").status(), 400);
-    assert_eq!(Multipart::new(&HeaderMap::new(), Body::empty(), MultipartLimits::default()).expect_err("no form").status(), 415);
+    assert_eq!(
+        Multipart::new(&HeaderMap::new(), Body::empty(), MultipartLimits::default())
+            .expect_err("no form")
+            .status(),
+        415
+    );
 }

@@ -13,7 +13,8 @@ async fn names_that_are_not_ascii<R: Plug>(runtime: R) {
     let client = Client::builder(runtime.clone()).connect_to(site.at.clone()).build();
     let log = Log::default();
     let work = async {
-        let answer = client.get("http://B\u{fc}cher.example/caf\u{e9}?q=\u{fc}#top").send().await.expect("an answer");
+        let answer =
+            client.get("http://B\u{fc}cher.example/caf\u{e9}?q=\u{fc}#top").send().await.expect("an answer");
         assert_eq!(answer.url(), "http://xn--bcher-kva.example/caf%C3%A9?q=%C3%BC");
         assert_eq!(log.last().field("host"), Some("xn--bcher-kva.example"));
         assert_eq!(log.last().target, "/caf%C3%A9?q=%C3%BC");

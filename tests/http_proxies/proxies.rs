@@ -48,12 +48,7 @@ fn configs() -> (ServerConfig, CertificateDer<'static>) {
     (ServerConfig::new(vec![certificate.clone()], private).expect("a configuration"), certificate)
 }
 
-async fn serve_tls<R: Plug>(
-    site: Site<R>,
-    config: ServerConfig,
-    log: Log,
-    handler: impl Fn(&Seen) -> Reply,
-) {
+async fn serve_tls<R: Plug>(site: Site<R>, config: ServerConfig, log: Log, handler: impl Fn(&Seen) -> Reply) {
     let runtime = site.runtime.clone();
     site.accept(async |id, stream| {
         let mut stream = Tls::server(stream, &config).expect("a session");
@@ -106,7 +101,8 @@ async fn through_our_own<R: Plug>(runtime: R) {
         // What goes to the proxy shares one connection, wherever it leads in the end.
         assert_eq!((client.connections(), client.idle_connections()), (1, 1));
         let except = NoProxy::parse(&format!("127.0.0.1:{}", port(&direct)));
-        let client = Client::builder(runtime.clone()).proxies(Proxies::all(proxy_at(&at)).except(except)).build();
+        let client =
+            Client::builder(runtime.clone()).proxies(Proxies::all(proxy_at(&at)).except(except)).build();
         for url in &urls {
             client.get(url).send().await.expect("an answer").bytes().await.expect("a body");
         }
@@ -178,7 +174,10 @@ async fn what_the_proxy_says_against_it<R: Plug>(runtime: R) {
         let client = by_way_of(&runtime, proxy_at(&at)).build();
         let url = format!("https://127.0.0.1:{}/", port(&nobody));
         let failed = client.get(&url).send().await;
-        assert!(matches!(&failed, Err(ClientError::Proxy(ProxyError::Refused(status))) if *status == 502), "{failed:?}");
+        assert!(
+            matches!(&failed, Err(ClientError::Proxy(ProxyError::Refused(status))) if *status == 502),
+            "{failed:?}"
+        );
         let answer = client.get(url.replace("https", "http")).send().await.expect("an answer");
         assert_eq!(answer.status(), 502);
     })
@@ -224,7 +223,9 @@ async fn proxies_that_misbehave<R: Plug>(runtime: R) {
                 "silence" => matches!(error, ProxyError::TimedOut),
                 "HTTP/1.1 200 OK\r\n\r\n" => matches!(error, ProxyError::Dial(_)),
                 answer if answer.contains("500") => matches!(error, ProxyError::Refused(_)),
-                answer if answer.contains("GET") => matches!(error, ProxyError::Unexpected | ProxyError::Dial(_)),
+                answer if answer.contains("GET") => {
+                    matches!(error, ProxyError::Unexpected | ProxyError::Dial(_))
+                }
                 _ => matches!(error, ProxyError::Connection(_)),
             };
             assert!(fits, "{answer:?}: {error:?}");
@@ -244,7 +245,8 @@ async fn dropped_at_every_poll<R: Plug>(runtime: R) {
             // A tunnel is dug anew each time.
             let client = by_way_of(&runtime, proxy_at(&at)).tls(tls.clone()).build();
             let ask = async || {
-                let answer = client.get(format!("https://localhost:{port}/x")).send().await.expect("an answer");
+                let answer =
+                    client.get(format!("https://localhost:{port}/x")).send().await.expect("an answer");
                 answer.text().await.expect("a body")
             };
             let outcome = polled(polls, ask()).await;
@@ -294,7 +296,10 @@ impl Tinyproxy {
                 let required = std::env::var("GLOWPLUG_REQUIRE_SERVERS").is_ok_and(|value| value == "1");
                 assert!(!required, "tinyproxy is not installed, and GLOWPLUG_REQUIRE_SERVERS asks for it");
                 // To the terminal itself: what a passing test prints is seen by nobody.
-                let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: tinyproxy is not installed\n");
+                let _ = std::io::Write::write_all(
+                    &mut std::io::stderr(),
+                    b"skipped: tinyproxy is not installed\n",
+                );
                 let _ = fs::remove_dir_all(&folder);
                 return None;
             };
@@ -349,7 +354,11 @@ async fn story<R: Plug>(runtime: R, tinyproxy: &Tinyproxy) {
             let answer = client.put(&url).body("text").send().await.expect("an answer");
             assert_eq!(answer.text().await.expect("a body"), "PUT /plain text");
             assert!(log.last().field("via").is_some_and(|via| via.contains("tinyproxy")), "{:?}", log.last());
-            let answer = client.get(format!("https://localhost:{secure_port}/secure")).send().await.expect("an answer");
+            let answer = client
+                .get(format!("https://localhost:{secure_port}/secure"))
+                .send()
+                .await
+                .expect("an answer");
             assert_eq!(answer.text().await.expect("a body"), "GET /secure ");
         }
         let stranger = by_way_of(&runtime, Proxy::new("127.0.0.1", tinyproxy.port)).build();

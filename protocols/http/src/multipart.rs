@@ -85,7 +85,12 @@ impl Boundary {
             out.extend_from_slice(b"\r\n");
         }
         let mut add = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| out.extend_from_slice(piece));
-        add(&[b"--", self.0.as_bytes(), b"\r\ncontent-disposition: form-data; name=\"", escape(name).as_bytes()]);
+        add(&[
+            b"--",
+            self.0.as_bytes(),
+            b"\r\ncontent-disposition: form-data; name=\"",
+            escape(name).as_bytes(),
+        ]);
         if let Some(filename) = filename {
             add(&[b"\"; filename=\"", escape(filename).as_bytes()]);
         }

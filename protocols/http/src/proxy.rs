@@ -107,7 +107,8 @@ impl FromStr for Proxy {
             None => (None, authority),
         };
         let (host, port) = split_port(place).ok_or(ProxyUrlError::Host)?;
-        let valid = |char: char| char.is_ascii_graphic() && !matches!(char, '/' | '\\' | '@' | '<' | '>' | '"');
+        let valid =
+            |char: char| char.is_ascii_graphic() && !matches!(char, '/' | '\\' | '@' | '<' | '>' | '"');
         if host.is_empty() || !host.chars().all(valid) {
             return Err(ProxyUrlError::Host);
         }
@@ -355,7 +356,11 @@ mod tests {
     fn exceptions_follow_the_rules_of_curl() {
         for (list, yes, no) in [
             ("*", &["a:80", "10.0.0.1:80"][..], &[][..]),
-            ("example.com", &["example.com:80", "WWW.Example.com:443", "example.com.:80"], &["nexample.com:80"]),
+            (
+                "example.com",
+                &["example.com:80", "WWW.Example.com:443", "example.com.:80"],
+                &["nexample.com:80"],
+            ),
             (".example.com", &["example.com:80", "a.b.example.com:80"], &["example.com.evil:80"]),
             ("*.example.com", &["a.example.com:80"], &["b.com:80"]),
             ("a.com, b.com c.com", &["a.com:1", "b.com:1", "c.com:1"], &["d.com:1"]),

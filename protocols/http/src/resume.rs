@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use http::header::{self, HeaderMap, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
 
 /// What tells that a representation is still the same, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,10 @@ mod tests {
     use super::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        fields.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
+        fields
+            .iter()
+            .map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -154,7 +157,16 @@ mod tests {
         assert_eq!(of("bytes 0-0/1"), Some((Some((0, 0)), Some(1))));
         assert_eq!(of("Bytes 3-7/*"), Some((Some((3, 7)), None)));
         assert_eq!(of("bytes */7"), Some((None, Some(7))));
-        for text in ["", "bytes", "bytes 7-3/9", "bytes 3-9/9", "bytes */*", "lines 0-1/2", "bytes +1-2/3", "bytes 1-/3"] {
+        for text in [
+            "",
+            "bytes",
+            "bytes 7-3/9",
+            "bytes 3-9/9",
+            "bytes */*",
+            "lines 0-1/2",
+            "bytes +1-2/3",
+            "bytes 1-/3",
+        ] {
             assert_eq!(of(text), None, "{text:?}");
         }
     }

@@ -129,7 +129,10 @@ mod tests {
     fn what_people_type_becomes_a_uri() {
         for (text, uri) in [
             ("http://a/b?c", "http://a/b?c"),
-            ("http://user@b\u{fc}cher.example:81/\u{fc}?\u{fc}#\u{fc}", "http://user@xn--bcher-kva.example:81/%C3%BC?%C3%BC"),
+            (
+                "http://user@b\u{fc}cher.example:81/\u{fc}?\u{fc}#\u{fc}",
+                "http://user@xn--bcher-kva.example:81/%C3%BC?%C3%BC",
+            ),
             ("https://FA\u{df}.example", "https://xn--fa-hia.example/"),
             ("http://\u{4f8b}\u{3048}.\u{30c6}\u{30b9}\u{30c8}/", "http://xn--r8jz45g.xn--zckzah/"),
             ("http://[::1]:8080/\u{fc}", "http://[::1]:8080/%C3%BC"),

@@ -15,7 +15,11 @@ struct Read {
     error: Option<MultipartError>,
 }
 
-fn read<'p>(boundary: &Boundary, limits: &MultipartLimits, pieces: impl IntoIterator<Item = &'p [u8]>) -> Read {
+fn read<'p>(
+    boundary: &Boundary,
+    limits: &MultipartLimits,
+    pieces: impl IntoIterator<Item = &'p [u8]>,
+) -> Read {
     let mut reader = MultipartReader::new(boundary, limits.clone());
     let (mut input, mut read) = (BytesMut::new(), Read::default());
     for piece in pieces {
@@ -74,7 +78,9 @@ fn boundaries_are_random_and_valid() {
     for text in ["", "a ", "a\"b", &"a".repeat(71)] {
         assert_eq!(Boundary::from_text(text), None, "{text:?}");
     }
-    for kind in ["multipart/form-data", "multipart/mixed; boundary=a", "multipart/form-data; boundary=\"a", ""] {
+    for kind in
+        ["multipart/form-data", "multipart/mixed; boundary=a", "multipart/form-data; boundary=\"a", ""]
+    {
         assert_eq!(Boundary::of(kind), None, "{kind:?}");
     }
     assert_eq!(Boundary::of("Multipart/Form-Data;charset=x ; Boundary=a;").expect("valid").as_str(), "a");
@@ -93,13 +99,20 @@ fn a_form_at_every_cut() {
     let told: Vec<_> = read
         .parts
         .iter()
-        .map(|(head, data, _)| (head.name(), head.filename(), head.content_type(), String::from_utf8_lossy(data)))
+        .map(|(head, data, _)| {
+            (head.name(), head.filename(), head.content_type(), String::from_utf8_lossy(data))
+        })
         .collect();
     assert_eq!(
         told,
         [
             ("a", None, None, "".into()),
-            ("b", Some("c:\\d\\e\".txt"), Some("text/plain"), "--xy\n--xyz\r\n--xyz-\r\n\r\n--xyz \r\n\r".into()),
+            (
+                "b",
+                Some("c:\\d\\e\".txt"),
+                Some("text/plain"),
+                "--xy\n--xyz\r\n--xyz-\r\n\r\n--xyz \r\n\r".into()
+            ),
             ("c", None, None, "abcde".into()),
         ]
     );
@@ -156,7 +169,8 @@ fn what_is_wrong_is_told_with_its_place() {
 
 #[test]
 fn every_limit_is_hit() {
-    let part = |name: &str| format!("--xyz\r\ncontent-disposition: form-data; name={name}\r\n\r\n0123456789\r\n");
+    let part =
+        |name: &str| format!("--xyz\r\ncontent-disposition: form-data; name={name}\r\n\r\n0123456789\r\n");
     let whole = part("a") + &part("b") + "--xyz--\r\n";
     let defaults = MultipartLimits::default;
     for (limits, name) in [
@@ -167,7 +181,9 @@ fn every_limit_is_hit() {
     ] {
         let read = every_cut(&boundary(), &limits, whole.as_bytes());
         match read.error {
-            Some(MultipartError { reason: MultipartReason::Limit(limit), .. }) => assert_eq!(limit.limit, name),
+            Some(MultipartError { reason: MultipartReason::Limit(limit), .. }) => {
+                assert_eq!(limit.limit, name)
+            }
             other => panic!("{name}: {other:?}"),
         }
     }

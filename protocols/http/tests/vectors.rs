@@ -27,12 +27,20 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials = match std::env::var_os(VARIABLE) {
         Some(root) => trials(&PathBuf::from(root).join("vectors/http1")),
-        None => ["llhttp", "gunicorn", "libhtp", "zeek-captures", "h2o-fuzz", "python-multipart", "smuggling-payloads"]
-            .iter()
-            .map(|suite| {
-                Trial::test(format!("{suite} ({VARIABLE} is not set)"), || Ok(())).with_ignored_flag(true)
-            })
-            .collect(),
+        None => [
+            "llhttp",
+            "gunicorn",
+            "libhtp",
+            "zeek-captures",
+            "h2o-fuzz",
+            "python-multipart",
+            "smuggling-payloads",
+        ]
+        .iter()
+        .map(|suite| {
+            Trial::test(format!("{suite} ({VARIABLE} is not set)"), || Ok(())).with_ignored_flag(true)
+        })
+        .collect(),
     };
     libtest_mimic::run(&arguments, trials).exit();
 }

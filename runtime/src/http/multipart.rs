@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
-use glowplug_http::multipart::{MultipartEvent, MultipartReader};
 pub use glowplug_http::multipart::{Boundary, MultipartError, MultipartLimits, MultipartReason, PartHead};
+use glowplug_http::multipart::{MultipartEvent, MultipartReader};
 use http::{HeaderMap, header};
 use http_body::Body;
 

@@ -131,7 +131,8 @@ fn answer(asked: &Asked) -> (StatusCode, Vec<(&'static str, String)>, Bytes) {
             Bytes::new()
         }
         "/cut" => {
-            let range = asked.field("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+            let range =
+                asked.field("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
             let from: usize = range.and_then(|from| from.parse().ok()).unwrap_or(0);
             fields.push(("etag", "\"1\"".to_owned()));
             if from > 0 {
@@ -151,23 +152,31 @@ async fn text<R: Runtime>(client: &Client<R>, url: String) -> Result<String, Sto
 
 async fn cookies<R: Runtime>(world: World<R>) -> Tried {
     let jar = CookieJar::new();
-    with_server(&world, |builder, at| builder.cookies(jar.clone()).connect_to(at.clone()), async |_, client, _| {
-        text(&client, "http://a.example/set".to_owned()).await?;
-        let back = text(&client, "http://a.example/".to_owned()).await?;
-        let other = text(&client, "http://b.example/".to_owned()).await?;
-        ensure(back == "here=1" && other == "none", || format!("got {back:?}, and elsewhere {other:?}"))
-    })
+    with_server(
+        &world,
+        |builder, at| builder.cookies(jar.clone()).connect_to(at.clone()),
+        async |_, client, _| {
+            text(&client, "http://a.example/set".to_owned()).await?;
+            let back = text(&client, "http://a.example/".to_owned()).await?;
+            let other = text(&client, "http://b.example/".to_owned()).await?;
+            ensure(back == "here=1" && other == "none", || format!("got {back:?}, and elsewhere {other:?}"))
+        },
+    )
     .await
 }
 
 async fn decoded<R: Runtime>(world: World<R>) -> Tried {
-    with_server(&world, |builder, _| builder, async |base, client, _| {
-        let content = text(&client, format!("{base}/gzip")).await?;
-        ensure(content == "glowplug ".repeat(500), || "other content".to_owned())?;
-        let request = client.get(format!("{base}/gzip")).decode(None);
-        let content = request.send().await.when("GET")?.bytes().await.when("a body")?;
-        ensure(content == GZIP[..], || "content that was to stay as it is, is not".to_owned())
-    })
+    with_server(
+        &world,
+        |builder, _| builder,
+        async |base, client, _| {
+            let content = text(&client, format!("{base}/gzip")).await?;
+            ensure(content == "glowplug ".repeat(500), || "other content".to_owned())?;
+            let request = client.get(format!("{base}/gzip")).decode(None);
+            let content = request.send().await.when("GET")?.bytes().await.when("a body")?;
+            ensure(content == GZIP[..], || "content that was to stay as it is, is not".to_owned())
+        },
+    )
     .await
 }
 
@@ -177,25 +186,31 @@ fn a_form() -> Form {
 }
 
 async fn form<R: Runtime>(world: World<R>) -> Tried {
-    with_server(&world, |builder, _| builder, async |base, client, log| {
-        let request = client.post(format!("{base}/form")).multipart(a_form());
-        request.send().await.when("POST")?.bytes().await.when("a body")?;
-        let mut asked = log.borrow().last().cloned().unwrap_or_default();
-        let boundary = asked.field("content-type").and_then(Boundary::of);
-        let boundary = boundary.ok_or_else(|| Stop("no boundary came".to_owned()))?;
-        let mut reader = MultipartReader::new(&boundary, MultipartLimits::default());
-        let mut lengths = Vec::new();
-        while let Some(event) = reader.poll_event(&mut asked.body).when("a form")? {
-            match event {
-                MultipartEvent::Part(head) => lengths.push((head.name().to_owned(), 0)),
-                MultipartEvent::Data(data) => {
-                    lengths.last_mut().into_iter().for_each(|(_, len)| *len += data.len());
+    with_server(
+        &world,
+        |builder, _| builder,
+        async |base, client, log| {
+            let request = client.post(format!("{base}/form")).multipart(a_form());
+            request.send().await.when("POST")?.bytes().await.when("a body")?;
+            let mut asked = log.borrow().last().cloned().unwrap_or_default();
+            let boundary = asked.field("content-type").and_then(Boundary::of);
+            let boundary = boundary.ok_or_else(|| Stop("no boundary came".to_owned()))?;
+            let mut reader = MultipartReader::new(&boundary, MultipartLimits::default());
+            let mut lengths = Vec::new();
+            while let Some(event) = reader.poll_event(&mut asked.body).when("a form")? {
+                match event {
+                    MultipartEvent::Part(head) => lengths.push((head.name().to_owned(), 0)),
+                    MultipartEvent::Data(data) => {
+                        lengths.last_mut().into_iter().for_each(|(_, len)| *len += data.len());
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
-        }
-        ensure(lengths == [("name".to_owned(), 5), ("file".to_owned(), 5000)], || format!("{lengths:?} came"))
-    })
+            ensure(lengths == [("name".to_owned(), 5), ("file".to_owned(), 5000)], || {
+                format!("{lengths:?} came")
+            })
+        },
+    )
     .await
 }
 
@@ -217,32 +232,42 @@ async fn proxy<R: Runtime>(world: World<R>) -> Tried {
 }
 
 async fn download<R: Runtime>(world: World<R>) -> Tried {
-    with_server(&world, |builder, _| builder, async |base, client, _| {
-        let (mut download, mut written) = (Download::new(), Vec::new());
-        let length = download.run(|| client.get(format!("{base}/cut")), &mut written, |_| {}).await;
-        let length = length.when("a download")?;
-        ensure(length == 8000 && written == whole(), || format!("{length} bytes, or other ones"))
-    })
+    with_server(
+        &world,
+        |builder, _| builder,
+        async |base, client, _| {
+            let (mut download, mut written) = (Download::new(), Vec::new());
+            let length = download.run(|| client.get(format!("{base}/cut")), &mut written, |_| {}).await;
+            let length = length.when("a download")?;
+            ensure(length == 8000 && written == whole(), || format!("{length} bytes, or other ones"))
+        },
+    )
     .await
 }
 
 async fn dropped<R: Runtime>(world: World<R>) -> Tried {
     let jar = CookieJar::new();
-    with_server(&world, |builder, _| builder.cookies(jar.clone()), async |base, client, _| {
-        for polls in 0..MANY {
-            let all = async {
-                client.post(format!("{base}/set")).multipart(a_form()).send().await.when("POST")?;
-                text(&client, format!("{base}/gzip")).await
-            };
-            let outcome = polled(polls, all).await;
-            let after = text(&client, format!("{base}/gzip")).await?;
-            ensure(after == "glowplug ".repeat(500), || "other content after a drop".to_owned())?;
-            ensure(client.connections() == client.idle_connections(), || "a connection is held".to_owned())?;
-            if let Some(outcome) = outcome {
-                return ensure(outcome? == after, || "other content".to_owned());
+    with_server(
+        &world,
+        |builder, _| builder.cookies(jar.clone()),
+        async |base, client, _| {
+            for polls in 0..MANY {
+                let all = async {
+                    client.post(format!("{base}/set")).multipart(a_form()).send().await.when("POST")?;
+                    text(&client, format!("{base}/gzip")).await
+                };
+                let outcome = polled(polls, all).await;
+                let after = text(&client, format!("{base}/gzip")).await?;
+                ensure(after == "glowplug ".repeat(500), || "other content after a drop".to_owned())?;
+                ensure(client.connections() == client.idle_connections(), || {
+                    "a connection is held".to_owned()
+                })?;
+                if let Some(outcome) = outcome {
+                    return ensure(outcome? == after, || "other content".to_owned());
+                }
             }
-        }
-        Err(Stop(format!("more than {MANY} polls")))
-    })
+            Err(Stop(format!("more than {MANY} polls")))
+        },
+    )
     .await
 }

@@ -44,8 +44,7 @@ impl PartHead {
 
     pub(super) fn from_fields(headers: HeaderMap) -> Result<(Self, Transfer), MultipartReason> {
         let disposition = headers.get(header::CONTENT_DISPOSITION).ok_or(MultipartReason::Disposition)?;
-        let (kind, parameters) =
-            parameters(disposition.as_bytes()).ok_or(MultipartReason::Disposition)?;
+        let (kind, parameters) = parameters(disposition.as_bytes()).ok_or(MultipartReason::Disposition)?;
         if !kind.eq_ignore_ascii_case(b"form-data") {
             return Err(MultipartReason::Disposition);
         }

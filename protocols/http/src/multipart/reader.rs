@@ -62,7 +62,9 @@ enum State {
     Head,
     Data,
     /// The data is over; what is behind the boundary was looked at.
-    Boundary { closes: bool },
+    Boundary {
+        closes: bool,
+    },
     Closed,
     Epilogue,
 }

@@ -77,7 +77,7 @@ mod system {
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-    use super::{Arc, Instant, Readiness, Wake, Waits, io};
+    use super::{Arc, Instant, Readiness, Waits, Wake, io};
 
     /// What other threads, and the future itself, wake a waiting thread by.
     pub(super) struct Alarm {
@@ -156,7 +156,7 @@ mod system {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread::{self, Thread};
 
-    use super::{Arc, Instant, Wake, Waits};
+    use super::{Arc, Instant, Waits, Wake};
 
     /// What other threads, and the future itself, wake a waiting thread by. Without a call of the system to wait for sockets, the thread looks every
     /// millisecond.

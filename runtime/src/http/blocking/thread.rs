@@ -13,7 +13,9 @@ use glowplug_core::{Instant, SendBuf};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::reactor::{Readiness, wait_for, wait_until};
-use crate::{DatagramSocket, Endpoint, Listener, RecvBatch, Runtime, SendBatch, Transport, read_with, write_with};
+use crate::{
+    DatagramSocket, Endpoint, Listener, RecvBatch, Runtime, SendBatch, Transport, read_with, write_with,
+};
 
 /// A runtime that does everything in the thread that calls. It connects streams and keeps time; it neither listens nor spawns, and
 /// names are resolved while the thread waits, however long the system takes for that.

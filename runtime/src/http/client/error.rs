@@ -6,11 +6,11 @@ use glowplug_core::Progress;
 use glowplug_http::redirect::RedirectError;
 use glowplug_http::{Error as ProtocolError, HeadError};
 
+use super::ProxyError;
 use crate::dial::DialError;
 use crate::drive::DriverError;
 use crate::http::BoxError;
 use crate::pool::PoolError;
-use super::ProxyError;
 
 /// Why a request has no answer, or its answer no end.
 #[derive(Debug)]

@@ -67,7 +67,10 @@ impl<R: Runtime> RequestBuilder<R> {
     }
 
     /// Changes the request, if nothing was wrong with it so far.
-    pub(super) fn with(mut self, change: impl FnOnce(&mut http::Request<Body>) -> Result<(), RequestError>) -> Self {
+    pub(super) fn with(
+        mut self,
+        change: impl FnOnce(&mut http::Request<Body>) -> Result<(), RequestError>,
+    ) -> Self {
         if let Ok(request) = &mut self.request
             && let Err(error) = change(request)
         {

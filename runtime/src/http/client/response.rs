@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri, Version};
 use http_body::Body as _;
 
-use super::error::ClientError;
-use super::content::Content;
 use super::Upgraded;
+use super::content::Content;
+use super::error::ClientError;
 use crate::Runtime;
 
 /// An answer whose head is there. Its body is read by [`bytes`](Self::bytes) and its like, or piece by piece by [`chunk`](Self::chunk).

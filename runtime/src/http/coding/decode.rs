@@ -244,8 +244,12 @@ impl<B> Decoded<B> {
         if codings.len() > config.max_codings {
             return Err(ContentError::Codings(config.max_codings));
         }
-        let stage =
-            |coding: &Coding| Stage { coding: *coding, state: State::Untouched, input: Bytes::new(), decoded: 0 };
+        let stage = |coding: &Coding| Stage {
+            coding: *coding,
+            state: State::Untouched,
+            input: Bytes::new(),
+            decoded: 0,
+        };
         let stages = codings.iter().rev().map(stage).collect();
         Ok(Self { body, stages, config, received: 0, ended: false, trailers: None, done: false })
     }
@@ -413,4 +417,3 @@ impl<B> fmt::Debug for Decoded<B> {
             .finish_non_exhaustive()
     }
 }
-

@@ -113,8 +113,7 @@ impl Inflate {
         }
         let mut piece = Vec::with_capacity(room(input.len()));
         let before = self.inner.total_in();
-        let status =
-            self.inner.decompress_vec(input, &mut piece, FlushDecompress::None).map_err(|_| ())?;
+        let status = self.inner.decompress_vec(input, &mut piece, FlushDecompress::None).map_err(|_| ())?;
         input.advance((self.inner.total_in() - before) as usize);
         self.ended = status == Status::StreamEnd;
         self.more = !self.ended && piece.len() == piece.capacity();
@@ -159,7 +158,11 @@ pub(super) struct Brotli {
 impl Brotli {
     fn new() -> Self {
         let alloc = StandardAlloc::default;
-        Self { state: Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())), more: false, ended: false }
+        Self {
+            state: Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())),
+            more: false,
+            ended: false,
+        }
     }
 
     fn step(&mut self, input: &mut Bytes) -> Result<Vec<u8>, ()> {

@@ -134,8 +134,12 @@ impl Gzip {
 
     /// The next part that this head has, from that of `flag` on.
     fn from(&self, flag: u8) -> Option<Head> {
-        let parts =
-            [(EXTRA, Head::ExtraLen(0)), (NAME, Head::Name), (COMMENT, Head::Comment), (CHECK, Head::Check(0))];
+        let parts = [
+            (EXTRA, Head::ExtraLen(0)),
+            (NAME, Head::Name),
+            (COMMENT, Head::Comment),
+            (CHECK, Head::Check(0)),
+        ];
         let mut parts = parts.into_iter().skip_while(|(other, _)| *other != flag);
         parts.find(|(flag, _)| self.flags & flag != 0).map(|(_, part)| part)
     }
