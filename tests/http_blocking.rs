@@ -46,7 +46,7 @@ async fn answer(request: Request<Incoming>) -> Response<Body> {
             return response.status(302).header("location", "/hello").body(Body::empty()).expect("valid");
         }
         "/slow" => {
-            sleep(&Smol::default(), Duration::from_secs(30)).await;
+            sleep(&Smol::default(), Duration::from_secs(1)).await;
             response
         }
         "/pause" => {

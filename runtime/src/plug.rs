@@ -64,10 +64,16 @@ macro_rules! plug {
         /// HTTP/1.1 on this runtime.
         #[cfg(feature = "http")]
         pub mod http {
+            #[cfg(feature = "http-compression")]
+            pub use $crate::http::coding;
             pub use $crate::http::server::{self, Config as ServerConfig, service_fn};
             pub use $crate::http::{
-                Body, BoxError, ClientError, Idempotent, Informational, RequestError, Stage, UpgradedParts,
+                Body, BoxError, ClientError, Download, DownloadError, Form, Idempotent, Informational, Part,
+                ProxyError, RequestError, Stage, Transferred, UpgradedParts, multipart, proxies_from_env,
+                proxy,
             };
+            #[cfg(feature = "http-cookies")]
+            pub use $crate::http::{CookieJar, CookieLimits};
 
             /// An HTTP client on this runtime.
             pub type Client = $crate::http::Client<$runtime>;
@@ -77,7 +83,9 @@ macro_rules! plug {
             pub type RequestBuilder = $crate::http::RequestBuilder<$runtime>;
             /// An answer.
             pub type Response = $crate::http::Response<$runtime>;
-            /// The body of an answer.
+            /// The body of an answer, decoded.
+            pub type Content = $crate::http::Content<$runtime>;
+            /// The body of an answer, as it comes.
             pub type Incoming<B = Body> = $crate::http::Incoming<$runtime, B>;
             /// A connection that a server has handed over to another protocol.
             pub type Upgraded = $crate::http::Upgraded<$runtime>;

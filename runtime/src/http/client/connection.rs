@@ -40,7 +40,7 @@ impl<R: Runtime> Inner<R> {
         trace: &mut Trace,
     ) -> Result<Checkout<R>, ClientError> {
         trace.stage = Stage::Pool;
-        let mut lease = self.pool.get(&route.key).await.map_err(ClientError::Pool)?;
+        let mut lease = self.pool.get(route.key()).await.map_err(ClientError::Pool)?;
         if let Some(mut connection) = lease.take().filter(|_| !fresh)
             && stands(&mut connection).await
         {
@@ -57,7 +57,7 @@ impl<R: Runtime> Inner<R> {
     }
 
     async fn dial(&self, route: &Route) -> Result<Stream<R>, ClientError> {
-        if let Some(proxy) = &route.proxy {
+        if let Some(proxy) = route.proxy() {
             return self.dial_proxy(proxy, &route.origin).await;
         }
         let key = &route.origin;

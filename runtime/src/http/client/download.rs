@@ -140,7 +140,8 @@ impl Download {
         self.validator.as_ref()
     }
 
-    /// Downloads into `target` what the request made by `request` (a `GET`) brings, and tells `listen` after each piece how far it is. What is
+    /// Downloads into `target` what the request made by `request` (a `GET`) brings: behind the bytes that are there, or from its beginning; what else
+    /// `target` holds is thrown away. It tells `listen` after each piece how far it is. What is
     /// broken off by the network is taken up again, after a pause that doubles each time. Gives the length of the whole.
     ///
     /// Content codings are not asked for. Dropping the future loses nothing that was written: run it again.
@@ -176,6 +177,9 @@ impl Download {
     fn ask<R: Runtime>(&self, request: RequestBuilder<R>) -> RequestBuilder<R> {
         let mut headers = HeaderMap::new();
         resume::ask(&mut headers, self.done, self.validator.as_ref());
+        // What a server codes all the same is kept as it comes: offsets count in that.
+        #[cfg(feature = "http-compression")]
+        let request = request.decode(None);
         request.headers(headers)
     }
 
@@ -188,7 +192,10 @@ impl Download {
     ) -> Result<bool, DownloadError> {
         match resume::answer(answer.status(), answer.headers(), self.done) {
             Resumed::Complete => return Ok(true),
-            Resumed::Rest { total } => self.total = total,
+            Resumed::Rest { total } => {
+                target.restart(self.done).map_err(DownloadError::Write)?;
+                self.total = total;
+            }
             Resumed::Whole => {
                 target.restart(0).map_err(DownloadError::Write)?;
                 self.done = 0;

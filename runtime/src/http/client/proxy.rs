@@ -63,25 +63,33 @@ impl std::error::Error for ProxyError {
 
 /// How a request reaches its server.
 pub(super) struct Route {
-    /// Which connections can carry it.
-    pub(super) key: PoolKey,
     pub(super) origin: PoolKey,
-    pub(super) proxy: Option<Arc<Proxy>>,
+    /// The proxy, and which connections can carry it there.
+    via: Option<(Arc<Proxy>, PoolKey)>,
 }
 
 impl Route {
+    /// Which connections can carry it.
+    pub(super) fn key(&self) -> &PoolKey {
+        self.via.as_ref().map_or(&self.origin, |(_, key)| key)
+    }
+
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.via.as_ref().map(|(proxy, _)| &**proxy)
+    }
+
     /// The proxy that reads the request itself, rather than to carry it unread.
     pub(super) fn forwarder(&self) -> Option<&Proxy> {
-        self.proxy.as_deref().filter(|_| self.origin.scheme() == Scheme::Http)
+        self.proxy().filter(|_| self.origin.scheme() == Scheme::Http)
     }
 }
 
 impl<R: Runtime> Inner<R> {
     pub(super) fn route(&self, method: &Method, origin: PoolKey) -> Route {
         let goes_direct = self.endpoint.is_some() || *method == Method::CONNECT;
-        let proxy = self.settings.proxies.pick(&origin).filter(|_| !goes_direct).cloned();
-        let key = proxy.as_ref().map_or_else(|| origin.clone(), |proxy| proxy.route(&origin));
-        Route { key, origin, proxy }
+        let proxy = self.settings.proxies.pick(&origin).filter(|_| !goes_direct);
+        let via = proxy.map(|proxy| (proxy.clone(), proxy.route(&origin)));
+        Route { origin, via }
     }
 
     /// A connection to the proxy, or through it.
