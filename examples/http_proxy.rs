@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Ur
 use http_body_util::Either;
 
 /// What goes back: the upstream's body, or a word of our own.
-type Body<R> = Either<Incoming<R, server::Incoming>, String>;
+pub(crate) type Body<R> = Either<Incoming<R, server::Incoming>, String>;
 
 /// Takes out what is between two neighbours only (RFC 9110 §7.6.1).
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -67,7 +67,7 @@ async fn forward<R: Runtime>(
 }
 
 /// What the upstream says, or why it says nothing.
-async fn answer<R: Runtime>(
+pub(crate) async fn answer<R: Runtime>(
     client: Client<R>,
     upstream: Authority,
     request: Request<server::Incoming>,
