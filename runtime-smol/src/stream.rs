@@ -178,3 +178,56 @@ impl glowplug_runtime::Listener for Listener {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    fn read(stream: &mut Stream) -> Vec<u8> {
+        let mut buf = BytesMut::new();
+        let len = smol::block_on(poll_fn(|cx| stream.poll_read(cx, &mut buf))).expect("no error");
+        assert_eq!(len, buf.len());
+        buf.to_vec()
+    }
+
+    #[test]
+    fn what_comes_behind_a_short_read_is_read_however_it_is_trusted() {
+        for trusts in [false, true] {
+            let (ours, mut peer) = UnixStream::pair().expect("a pair");
+            let mut stream = Stream::from(Async::new(ours).expect("registered"));
+            if trusts {
+                stream.trust_short_reads();
+            }
+            for text in [&b"one"[..], b"another", &vec![b'x'; 100_000], b"last"] {
+                let sender = std::thread::spawn({
+                    let (mut peer, text) = (peer.try_clone().expect("cloned"), text.to_vec());
+                    move || peer.write_all(&text).expect("written")
+                });
+                let mut all = Vec::new();
+                while all.len() < text.len() {
+                    all.extend(read(&mut stream));
+                }
+                assert_eq!(all, text);
+                sender.join().expect("no panic");
+            }
+            // There already when somebody asks, and then the end.
+            peer.write_all(b"bye").expect("written");
+            drop(peer);
+            assert_eq!((read(&mut stream), read(&mut stream)), (b"bye".to_vec(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn without_trust_a_look_finds_what_has_come_meanwhile() {
+        let (ours, mut peer) = UnixStream::pair().expect("a pair");
+        let mut stream = Stream::from(Async::new(ours).expect("registered"));
+        peer.write_all(b"answer").expect("written");
+        assert_eq!(read(&mut stream), b"answer");
+        drop(peer);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let polled = stream.poll_read(&mut cx, &mut BytesMut::new());
+        assert!(matches!(polled, Poll::Ready(Ok(0))), "{polled:?}");
+    }
+}

@@ -89,13 +89,14 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         self.pump.has_unsent()
     }
 
-    /// The size of what is left of the buffer that it reads into.
-    pub(crate) fn input_capacity(&self) -> usize {
+    /// The size of what is left of the buffer that it reads into: what a slice of it keeps alive.
+    pub fn input_capacity(&self) -> usize {
         self.pump.input.capacity()
     }
 
     /// Keeps its two buffers, as long as they are no larger than this, for the next message rather than to give them back while it waits.
-    pub(crate) fn keep_buffers(&mut self, up_to: usize) {
+    /// By default it gives them back, so that a connection that waits holds none.
+    pub fn keep_buffers(&mut self, up_to: usize) {
         self.keeps = up_to;
     }
 
