@@ -39,10 +39,10 @@ fn draw(done: usize, total: usize) {
 }
 
 async fn story<R: Runtime>(riak: Client<R>) -> Result<(), Failure> {
-    let total = if let Some(total) = count(&riak).await? {
+    let total = if let Some(total @ 1..) = count(&riak).await? {
         total
     } else {
-        // The node in memory has neither trees nor keys yet.
+        // The node in memory has no keys yet.
         for n in 0..KEYS {
             riak.put(Location::new(BUCKET, format!("key-{n:05}")), Content::new("value")).await?;
         }

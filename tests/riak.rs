@@ -13,6 +13,7 @@ use glowplug::runtime::riak::request::{
     Delete, FetchData, Get, GetBucket, Index, ListKeys, MapReduce, Put, Scan, UpdateData,
 };
 use glowplug::runtime::riak::resolve::{KeepWrites, LastWriteWins, Pairwise};
+use glowplug::runtime::riak::wire::aae::{ChangeMethod, RpbTreeSize};
 use glowplug::runtime::riak::wire::riak::RpbBucketProps;
 use glowplug::runtime::riak::{
     Bucket, Client, Content, Error, Fetched, GSetChange, HllChange, Location, MapChange, Object, Quorum,
@@ -39,6 +40,7 @@ support::on_each_executor![
     properties,
     typed_values,
     values_of_another_type_are_an_error,
+    folds_look_at_a_whole_bucket,
     what_the_node_does_not_know_is_refused,
     a_request_too_long_is_refused_here,
     clones_share_connections,
@@ -471,10 +473,33 @@ async fn values_of_another_type_are_an_error<R: Plug>(runtime: R) {
     .await;
 }
 
+async fn folds_look_at_a_whole_bucket<R: Plug>(runtime: R) {
+    with_client(runtime, async |riak: Client<R>| {
+        for key in ["a", "b", "c"] {
+            riak.put(siblings(key), Content::new("one")).await.expect("stored");
+        }
+        riak.put(siblings("b"), Content::new("two")).await.expect("stored");
+        let range = fold::Range::new(Bucket::typed("mult", "bucket"));
+        let found = riak.ask(range.find_siblings(1)).await.expect("answered").keys_count;
+        assert_eq!(
+            found.iter().map(|found| (&found.tag[..], found.count)).collect::<Vec<_>>(),
+            [(&b"b"[..], 2)]
+        );
+        let stats = riak.ask(range.object_stats()).await.expect("answered").keys_count;
+        assert_eq!((&stats[0].tag[..], stats[0].count), (&b"total_count"[..], 3));
+        let clocks = riak.ask(range.clone().keys("b", "z").fetch_clocks()).await.expect("answered");
+        assert_eq!(clocks.keys_value.iter().map(|found| &found.key[..]).collect::<Vec<_>>(), [b"b", b"c"]);
+        riak.ask(range.keys("a", "b").erase_keys(ChangeMethod::Local, None)).await.expect("answered");
+        assert_eq!(riak.get(siblings("a")).await.expect("answered"), None);
+        assert!(riak.get(siblings("c")).await.expect("answered").is_some());
+    })
+    .await;
+}
+
 async fn what_the_node_does_not_know_is_refused<R: Plug>(runtime: R) {
     with_client(runtime, async |riak: Client<R>| {
-        let stats = riak.ask(fold::Range::new("bucket").object_stats()).await;
-        assert_eq!(kind(stats), ServerErrorKind::UnknownCode);
+        let tree = riak.ask(fold::Range::new("bucket").merge_trees(RpbTreeSize::Small)).await;
+        assert_eq!(kind(tree), ServerErrorKind::UnknownCode);
         assert_eq!(kind(riak.map_reduce(MapReduce::json("{}")).await), ServerErrorKind::UnknownCode);
         assert_eq!(kind(riak.coverage("bucket").await), ServerErrorKind::UnknownCode);
         // A node whose handler crashes closes the connection; the next request has another.

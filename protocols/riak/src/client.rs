@@ -11,6 +11,7 @@
 //! timing: it may answer it in the middle, or refuse it and close the connection. So requests wait here until the one
 //! before has had its last answer.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
@@ -49,11 +50,21 @@ enum State {
 #[derive(Debug)]
 struct Queued {
     token: Token,
-    request: Request,
+    answers: Answers,
+    body: Body,
     len: usize,
     timeout: Duration,
     /// When the whole exchange must be over, whatever arrives meanwhile.
     limit: Option<Instant>,
+}
+
+/// What is to be sent.
+#[derive(Debug)]
+enum Body {
+    /// A request that was given away. On the heap, for it is large and is moved about.
+    Request(Box<Request>),
+    /// The frame of one that stayed with its owner.
+    Frame(SendBuf),
 }
 
 /// The request that the node is working on.
@@ -175,6 +186,23 @@ impl ClientConnection {
         self.enqueue(token, request, timeout, Some(deadline))
     }
 
+    /// As [`submit`](RequestProtocol::submit) or, with a deadline, [`submit_before`](Self::submit_before), of a request that stays with its
+    /// owner, who may send it elsewhere should this connection end. Its frame is made at once.
+    pub fn submit_ref(
+        &mut self,
+        _now: Instant,
+        token: Token,
+        request: &Request,
+        deadline: Option<Instant>,
+    ) -> Result<(), SubmitError<()>> {
+        let len = self.admit(request)?;
+        let mut frame = SendBuf::new();
+        request.encode_frame(&mut frame);
+        let (answers, timeout) = (request.answers(), self.silence_allowed(request));
+        self.push(Queued { token, answers, body: Body::Frame(frame), len, timeout, limit: deadline });
+        Ok(())
+    }
+
     /// How long the node may be silent while it owes a reply to this request.
     fn silence_allowed(&self, request: &Request) -> Duration {
         match request.timeout() {
@@ -190,19 +218,33 @@ impl ClientConnection {
         timeout: Duration,
         limit: Option<Instant>,
     ) -> Result<(), SubmitError<Request>> {
+        match self.admit(&request) {
+            Ok(len) => {
+                let answers = request.answers();
+                let body = Body::Request(Box::new(request));
+                self.push(Queued { token, answers, body, len, timeout, limit });
+                Ok(())
+            }
+            Err(SubmitError::Closed(())) => Err(SubmitError::Closed(request)),
+            Err(_) => Err(SubmitError::Full(request)),
+        }
+    }
+
+    /// How long the request is, if it may be sent and there is room for it.
+    fn admit(&self, request: &Request) -> Result<usize, SubmitError<()>> {
         if self.closing || self.eof || self.is_over() {
-            return Err(SubmitError::Closed(request));
+            return Err(SubmitError::Closed(()));
         }
         let len = request.encoded_len() + 1;
         let fits = len <= self.config.max_frame_len as usize
             && self.queue.len() < self.config.max_queued
             && (self.queue.is_empty() || self.queued_len.saturating_add(len) <= self.config.max_queued_len);
-        if !fits {
-            return Err(SubmitError::Full(request));
-        }
-        self.queued_len += len;
-        self.queue.push_back(Queued { token, request, len, timeout, limit });
-        Ok(())
+        if fits { Ok(len) } else { Err(SubmitError::Full(())) }
+    }
+
+    fn push(&mut self, queued: Queued) {
+        self.queued_len += queued.len;
+        self.queue.push_back(queued);
     }
 
     /// The application has dealt with `replies` more replies of the stream in flight: as many more may come.
@@ -420,10 +462,13 @@ impl StreamProtocol for ClientConnection {
             State::Open if self.current.is_none() => {
                 let Some(queued) = self.queue.pop_front() else { return };
                 self.queued_len -= queued.len;
-                queued.request.encode_frame(out);
+                match queued.body {
+                    Body::Request(request) => request.encode_frame(out),
+                    Body::Frame(mut frame) => out.append(&mut frame),
+                }
                 self.current = Some(Current {
                     token: queued.token,
-                    answers: queued.request.answers(),
+                    answers: queued.answers,
                     begun: false,
                     cancelled: false,
                     timeout: queued.timeout,

@@ -1,5 +1,6 @@
 //! Objects: where they are, what they hold, which clock they carry.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -35,8 +36,14 @@ impl Bucket {
     }
 }
 
-impl From<&'static str> for Bucket {
-    fn from(name: &'static str) -> Self {
+impl From<&str> for Bucket {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<String> for Bucket {
+    fn from(name: String) -> Self {
         Self::new(name)
     }
 }
@@ -221,9 +228,10 @@ impl From<RpbContent> for Content {
             content_encoding: wire.content_encoding,
             vtag: wire.vtag,
             last_modified,
-            links: wire.links.into_iter().map(Link::from).collect(),
-            user_meta: wire.usermeta.into_iter().map(|pair| (pair.key, pair.value)).collect(),
-            indexes: wire.indexes.into_iter().map(IndexEntry::from).collect(),
+            // Of vectors, whose memory the new ones take over: the elements are of one size.
+            links: wire.links.into_vec().into_iter().map(Link::from).collect(),
+            user_meta: wire.usermeta.into_vec().into_iter().map(|pair| (pair.key, pair.value)).collect(),
+            indexes: wire.indexes.into_vec().into_iter().map(IndexEntry::from).collect(),
             deleted: wire.deleted == Some(true),
         }
     }

@@ -256,6 +256,31 @@ fn the_queue_is_bounded() {
 }
 
 #[test]
+fn a_request_may_stay_with_its_owner() {
+    let get = Get::new(("b", "k")).into_request();
+    let mut given = Client::asking(Config::new(), [get.clone()]);
+    let mut lent = Client::asking(Config::new(), []);
+    let deadline = lent.now + Duration::from_secs(5);
+    lent.machine.submit_ref(lent.now, Token(0), &get, Some(deadline)).unwrap();
+    lent.machine.submit_ref(lent.now, Token(1), &ping(), None).unwrap();
+    assert_eq!(lent.machine.progress(Token(0)), Progress::NotSent);
+    assert_eq!(lent.sent(), b"\0\0\0\x07\x09\x0a\x01b\x12\x01k");
+    assert_eq!(lent.machine.poll_timeout(), Some(deadline));
+    for client in [&mut given, &mut lent] {
+        client.receive(RpbGetResp::default());
+        assert_eq!(client.answer(), (Token(0), Ok(RpbGetResp::default().into()), true));
+    }
+    assert_eq!(lent.sent(), b"\0\0\0\x01\x01");
+
+    // Refused as any other.
+    let long = Get::new(("b", vec![0; 5000])).into_request();
+    let mut small = Client::asking(Config::new().max_frame_len(4096), []);
+    assert_eq!(small.machine.submit_ref(small.now, Token(0), &long, None), Err(SubmitError::Full(())));
+    small.machine.close(small.now);
+    assert_eq!(small.machine.submit_ref(small.now, Token(0), &get, None), Err(SubmitError::Closed(())));
+}
+
+#[test]
 fn a_request_that_is_never_answered_times_out() {
     let unanswered = || Index::equal(Bucket::typed("notype", "b"), "i_bin", "v");
     let mut client = Client::asking(Config::new(), [unanswered().into_request()]);

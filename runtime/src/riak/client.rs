@@ -85,8 +85,8 @@ impl<R: Runtime> Client<R> {
     ///
     /// Dropping the future closes the connection it was sent on; the node may act on it.
     pub async fn ask<A: AskOnce>(&self, request: A) -> Result<A::Answer, Error> {
-        let reply = self.call(request.once().into_request()).await?;
-        A::read(reply).map_err(|reply| Error::WrongReply(reply.code()))
+        let request = request.once().into_request();
+        A::read(self.exchange(&request).await?).map_err(|reply| Error::WrongReply(reply.code()))
     }
 
     /// Sends a message that is answered once, whatever it is, and gives the answer as it came.
@@ -94,8 +94,11 @@ impl<R: Runtime> Client<R> {
     /// Dropping the future: as for [`ask`](Self::ask).
     pub async fn call(&self, request: impl Into<Request>) -> Result<Reply, Error> {
         let request = request.into();
-        let manner = self.manner(&request, true);
-        let (open, response, _) = self.cluster.ask(request, manner).await?;
+        self.exchange(&request).await
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Reply, Error> {
+        let (open, response, _) = self.cluster.ask(request, self.manner(request, true)).await?;
         open.finish();
         response.map_err(Error::Refused)
     }
@@ -105,8 +108,7 @@ impl<R: Runtime> Client<R> {
     /// Dropping the future, or the stream before its end, closes the connection; the node stops soon after.
     pub async fn stream<A: AskStream>(&self, request: A) -> Result<Replies<A, R>, Error> {
         let request = request.streamed().into_request();
-        let manner = self.manner(&request, false);
-        let (open, response, last) = self.cluster.ask(request, manner).await?;
+        let (open, response, last) = self.cluster.ask(&request, self.manner(&request, false)).await?;
         let mut replies = Replies::new(open);
         replies.take_first(response, last)?;
         Ok(replies)

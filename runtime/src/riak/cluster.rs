@@ -76,11 +76,13 @@ struct Use<R: Runtime> {
     cluster: Arc<Cluster<R>>,
     ticket: Ticket,
     outcome: Outcome,
+    /// When it ended, if somebody has just looked at the clock.
+    ended: Option<Instant>,
 }
 
 impl<R: Runtime> Drop for Use<R> {
     fn drop(&mut self) {
-        let now = self.cluster.pool.runtime().now();
+        let now = self.ended.unwrap_or_else(|| self.cluster.pool.runtime().now());
         self.cluster.nodes().release(now, self.ticket, self.outcome);
     }
 }
@@ -88,11 +90,13 @@ impl<R: Runtime> Drop for Use<R> {
 /// A connection to one node, for one request.
 pub(super) struct Open<R: Runtime> {
     // Dropped in this order: the connection is gone before its room is free.
-    connection: Connection<R>,
+    connection: Box<Connection<R>>,
     lease: Lease<usize, Pooled<R>, R>,
     node: Use<R>,
     /// It has served others before.
     reused: bool,
+    /// When it was given out.
+    opened: Instant,
 }
 
 impl<R: Runtime> Cluster<R> {
@@ -114,7 +118,7 @@ impl<R: Runtime> Cluster<R> {
             }
             let picked = self.nodes().pick(now, &tried.nodes);
             let Some(ticket) = picked else { return Err(tried.give_up()) };
-            let mut node = Use { cluster: self.clone(), ticket, outcome: Outcome::Unknown };
+            let mut node = Use { cluster: self.clone(), ticket, outcome: Outcome::Unknown, ended: None };
             let pool = self.pool.clone().wait_timeout(left);
             let mut lease = match pool.get(&ticket.node()).await {
                 Ok(lease) => lease,
@@ -122,15 +126,20 @@ impl<R: Runtime> Cluster<R> {
                 Err(error) => return Err(Error::NoRoom(error)),
             };
             if let Some(Pooled { mut connection, since }) = lease.take() {
-                let rested = self.runtime().now() - since;
-                if rested < STALE_AFTER || connection::is_alive(&mut connection).await {
-                    return Ok(Open { connection, lease, node, reused: true });
+                // What the caller waited for room is missing here: then the connection did not rest.
+                if now.saturating_duration_since(since) < STALE_AFTER
+                    || connection::is_alive(&mut connection).await
+                {
+                    return Ok(Open { connection, lease, node, reused: true, opened: now });
                 }
                 // The others have rested as long, or longer.
                 self.pool.clear(&ticket.node());
             }
             match self.connect(ticket.node(), tried, deadline).await {
-                Ok(connection) => return Ok(Open { connection, lease, node, reused: false }),
+                Ok(connection) => {
+                    let (connection, opened) = (Box::new(connection), self.runtime().now());
+                    return Ok(Open { connection, lease, node, reused: false, opened });
+                }
                 Err(cause) => {
                     node.outcome = Outcome::Failed;
                     tried.nodes.push(ticket.node());
@@ -167,17 +176,16 @@ impl<R: Runtime> Cluster<R> {
     /// Sends a request and waits for its first answer, at one node after the other where that is safe.
     pub(super) async fn ask(
         self: &Arc<Self>,
-        mut request: Request,
+        request: &Request,
         manner: Manner,
     ) -> Result<(Open<R>, Response, bool), Error> {
         let mut tried = Tried::default();
         let repeat = manner.repeat || request.only_reads();
         loop {
             let mut open = self.open(&mut tried, manner.deadline).await?;
-            let spare = repeat.then(|| request.clone());
             // A stream may take as long as it likes: what counts is how long the node is silent.
             let deadline = manner.deadline.filter(|_| manner.once);
-            if !connection::submit(&mut open.connection, request, deadline) {
+            if !connection::submit(&mut open.connection, open.opened, request, deadline) {
                 return Err(Error::TooLong);
             }
             let lost = match poll_fn(|cx| open.poll_answer(cx)).await {
@@ -190,13 +198,10 @@ impl<R: Runtime> Cluster<R> {
             }
             tried.losses += 1;
             let lost = open.lost(lost, &mut tried);
-            match spare {
-                Some(again) if tried.losses <= 2 * self.hosts.len() => {
-                    tried.lost = Some(lost);
-                    request = again;
-                }
-                _ => return Err(Error::Lost(lost)),
+            if !repeat || tried.losses > 2 * self.hosts.len() {
+                return Err(Error::Lost(lost));
             }
+            tried.lost = Some(lost);
         }
     }
 }
@@ -217,9 +222,10 @@ impl<R: Runtime> Open<R> {
     }
 
     /// The last answer is there: the connection goes to whoever comes next, if it is in order.
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
+        let since = self.connection.runtime().now();
+        self.node.ended = Some(since);
         if self.connection.machine().is_idle() {
-            let since = self.connection.runtime().now();
             self.lease.put_back(Pooled { connection: self.connection, since });
         }
     }

@@ -19,7 +19,8 @@ pub type Connection<R> = Exclusive<ClientConnection, MaybeTls<<R as Runtime>::St
 
 /// A connection at rest, as the pool keeps it.
 pub struct Pooled<R: Runtime> {
-    pub(super) connection: Connection<R>,
+    // On the heap: it goes from the pool to a caller and back with every request.
+    pub(super) connection: Box<Connection<R>>,
     pub(super) since: Instant,
 }
 
@@ -116,17 +117,13 @@ pub(super) async fn is_alive<R: Runtime>(connection: &mut Connection<R>) -> bool
 /// when the request is too long for a frame.
 pub(super) fn submit<R: Runtime>(
     connection: &mut Connection<R>,
-    request: Request,
+    now: Instant,
+    request: &Request,
     deadline: Option<Instant>,
 ) -> bool {
-    let now = connection.runtime().now();
-    let machine = connection.machine_mut();
-    let submitted = match deadline {
-        Some(deadline) => machine.submit_before(now, TOKEN, request, deadline),
-        None => machine.submit(now, TOKEN, request),
-    };
+    let submitted = connection.machine_mut().submit_ref(now, TOKEN, request, deadline);
     // A connection at rest refuses nothing else; one that is over tells so when it is asked for the answer.
-    !matches!(submitted, Err(SubmitError::Full(_)))
+    !matches!(submitted, Err(SubmitError::Full(())))
 }
 
 /// Why there is no (further) answer.

@@ -6,7 +6,8 @@
 //! - objects with dotted clocks, siblings, tombstones (for three seconds, as a real node), conditional puts, quorum checks;
 //! - secondary indexes (`_int`, `_bin`, `$key`, `$bucket`) with ranges, terms, pages and streams; bucket scans; listings;
 //! - counters, sets, grow-only sets, maps and HyperLogLogs, with contexts; counters of the old kind;
-//! - properties of buckets and bucket types; users and passwords.
+//! - properties of buckets and bucket types; users and passwords;
+//! - the folds of anti-entropy that ask for keys, clocks, sizes, siblings and buckets, or erase, reap, repair and replicate.
 //!
 //! Two manners of the real one that clients have to survive are kept: an index query on a bucket type that does not exist is
 //! never answered, and what makes a real node's handler crash gives an error for which
@@ -16,8 +17,8 @@
 //!
 //! - There is one node and no vnode: quorums are checked against `n_val` and otherwise always met, and no timeout but 0 is
 //!   ever reached.
-//! - No map-reduce, no folds, no replication, no coverage plans, no search, no time series: such requests are refused as
-//!   unknown codes.
+//! - No map-reduce, no replication, no coverage plans, no search, no time series: such requests are refused as unknown
+//!   codes. So are folds that give trees; folds look at no segments, and dispatching keys to be repaired or replicated does nothing.
 //! - `term_regex` is refused. Commit hooks are stored with the properties and not run.
 //! - Every conflict is kept exactly (as with `dvv_enabled`), also where `allow_mult` is on without it. Clocks are never pruned.
 //! - `asis` is an ordinary put. A HyperLogLog counts exactly. A plain get of a data type gives its content type and no value.
@@ -27,6 +28,7 @@
 mod clock;
 mod connection;
 mod data;
+mod folds;
 mod objects;
 mod props;
 mod queries;
@@ -291,7 +293,10 @@ impl Node {
             Request::RpbListKeysReq(request) => return self.list_keys(time, request),
             Request::RpbIndexReq(request) => return self.index(time, &request),
             Request::RpbCSBucketReq(request) => return self.scan(time, request),
-            other => return refused(alloc::format!("Unknown message code: {}", other.code().0)),
+            other => match self.fold(time, other)? {
+                Ok(reply) => reply,
+                Err(other) => return refused(alloc::format!("Unknown message code: {}", other.code().0)),
+            },
         };
         Ok(alloc::vec![reply])
     }

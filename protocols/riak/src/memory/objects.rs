@@ -31,21 +31,21 @@ impl Stored {
     }
 
     /// The clock that has seen everything here.
-    fn event(&self) -> u64 {
+    pub(super) fn event(&self) -> u64 {
         self.versions.iter().map(|version| version.event).max().unwrap_or(0)
     }
 
-    fn contents(&self) -> impl Iterator<Item = &RpbContent> {
+    pub(super) fn contents(&self) -> impl Iterator<Item = &RpbContent> {
         self.versions.iter().map(|version| &version.content)
     }
 
     /// True when nothing but tombstones is left.
-    fn is_deleted(&self) -> bool {
+    pub(super) fn is_deleted(&self) -> bool {
         self.contents().all(|content| content.deleted == Some(true))
     }
 
     /// True when the tombstones' time is over, and nothing else is there.
-    fn is_gone(&self, time: Duration) -> bool {
+    pub(super) fn is_gone(&self, time: Duration) -> bool {
         let written = |content: &RpbContent| Duration::from_secs(content.last_mod.unwrap_or(0).into());
         self.is_deleted() && self.contents().all(|content| written(content) + TOMBSTONE < time)
     }

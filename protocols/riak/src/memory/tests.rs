@@ -313,3 +313,63 @@ fn memory_is_bounded() {
     test.ask(put("2")).unwrap();
     assert!(test.node.stored() <= 2000);
 }
+
+#[test]
+fn folds_walk_over_keys() {
+    use crate::fold::Range;
+    use crate::wire::aae::{ChangeMethod, RpbAaeFoldListBucketsReq, RpbAaeFoldMergeRootNValReq};
+    use crate::wire::aae::{RpbAaeFoldFetchClocksNValReq, RpbAaeFoldKeyCountResp};
+
+    let mut test = Test::new();
+    let mult = Bucket::typed("mult", "b");
+    for key in ["a", "b", "c"] {
+        test.put(&mult.key(key), "one");
+        test.time += Duration::from_secs(100);
+    }
+    test.put(&mult.key("b"), "two");
+    let tags = |reply: RpbAaeFoldKeyCountResp| -> Vec<(Blob, Option<u32>, u32)> {
+        reply.keys_count.into_iter().map(|count| (count.tag, count.order, count.count)).collect()
+    };
+    let range = Range::new(mult.clone());
+    let found = test.ask(range.find_siblings(1)).unwrap();
+    assert_eq!(
+        (&found.response_type, tags(found.clone())),
+        (&"find_keys".into(), [("b".into(), None, 2)].into())
+    );
+    assert_eq!(test.ask(range.find_large(1_000_000)).unwrap().keys_count.len(), 0);
+    let stats = tags(test.ask(range.object_stats()).unwrap());
+    assert_eq!(stats[0], ("total_count".into(), None, 3));
+    assert!(
+        stats.contains(&("siblings".into(), Some(1), 2)) && stats.contains(&("siblings".into(), Some(2), 1))
+    );
+    // Keys and times, both ends included.
+    let keys = |reply: crate::wire::aae::RpbAaeFoldKeyValueResp| -> Vec<Blob> {
+        assert!(
+            reply
+                .keys_value
+                .iter()
+                .all(|found| found.r#type == Some("mult".into()) && !found.value.is_empty())
+        );
+        reply.keys_value.into_iter().map(|found| found.key).collect()
+    };
+    let clocks = range.clone().keys("b", "c").fetch_clocks();
+    assert_eq!(keys(test.ask(clocks).unwrap()), ["b", "c"]);
+    let early = range.clone().modified(1_800_000_000, 1_800_000_100).fetch_clocks();
+    assert_eq!(keys(test.ask(early).unwrap()), ["a"], "b was written again since");
+    let all = RpbAaeFoldFetchClocksNValReq { n_val: 3, ..RpbAaeFoldFetchClocksNValReq::default() };
+    assert_eq!(keys(test.ask(all).unwrap()), ["a", "b", "c"]);
+
+    let counted = test.ask(range.erase_keys(ChangeMethod::Count, None)).unwrap();
+    assert_eq!(tags(counted), [("dispatched_count".into(), None, 3)]);
+    test.ask(range.clone().keys("a", "b").erase_keys(ChangeMethod::Local, None)).unwrap();
+    assert_eq!((test.get(&mult.key("a")), test.get(&mult.key("b"))), (None, None));
+    assert_eq!(keys(test.ask(range.find_tombstones()).unwrap()), ["a", "b"]);
+    let reaped = test.ask(range.reap_tombstones(ChangeMethod::Job, Some(7))).unwrap();
+    assert_eq!(tags(reaped), [("dispatched_count".into(), None, 2)]);
+    assert_eq!(tags(test.ask(range.replicate("queue")).unwrap())[0].2, 1);
+    assert_eq!(tags(test.ask(range.repair()).unwrap())[0].2, 1);
+    let buckets = test.ask(RpbAaeFoldListBucketsReq { n_val: Some(3) }).unwrap().bucket_list;
+    assert_eq!((buckets.len(), &buckets[0].bucket, &buckets[0].r#type), (1, &mult.name, &mult.bucket_type));
+    assert!(test.ask(RpbAaeFoldMergeRootNValReq { n_val: 3 }).is_err(), "there are no trees");
+    assert!(test.ask(Range::new("").object_stats()).is_err());
+}

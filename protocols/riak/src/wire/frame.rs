@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::writer::Writer;
+use super::writer::{BLOCK, Writer};
 use super::{Code, DecodeError, DecodeReason, Message, Sink};
 
 /// The bytes of the length.
@@ -85,9 +85,13 @@ impl Decoder {
 pub fn put_frame<S: Sink>(code: Code, message: &impl Message, out: &mut S) {
     let len = message.encoded_len() + 1;
     debug_assert!(u32::try_from(len).is_ok(), "a frame of {len} bytes");
+    out.buf().reserve((LENGTH + len + BLOCK).min(RESERVE));
     let mut writer = Writer::new(out);
     writer.fixed((len as u32).to_be_bytes());
     writer.fixed([code.0]);
     message.write(&mut writer);
     writer.finish();
 }
+
+/// How much room is made for a frame at once. More comes as it is needed: a long payload may not need any.
+const RESERVE: usize = 4096;

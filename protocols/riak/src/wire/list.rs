@@ -40,14 +40,19 @@ impl<T: Default> List<T> {
         }
         &mut self.rest[at]
     }
-
-    /// Everything, in order, as a vector.
-    pub fn into_vec(self) -> Vec<T> {
-        self.into_iter().collect()
-    }
 }
 
 impl<T> List<T> {
+    /// Everything, in order, as a vector. The memory of the elements but the first is taken over.
+    pub fn into_vec(self) -> Vec<T> {
+        let Self { first, mut rest, len } = self;
+        rest.truncate(len.saturating_sub(1));
+        if len > 0 {
+            rest.insert(0, first);
+        }
+        rest
+    }
+
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.len
