@@ -107,27 +107,44 @@ fn garbage(seed: u64) -> Vec<u8> {
     bytes
 }
 
+/// So many mad peers, `width` at a time, while a calm one is served.
+async fn mad_peers<R: Plug>(runtime: &R, at: &Endpoint, count: u64, width: u64) {
+    let mut calm = connect(runtime, at).await;
+    for first in (0..count).step_by(width as usize) {
+        let peers = (first..count.min(first + width)).map(|seed| async move {
+            let mut peer = connect(runtime, at).await;
+            // It may be cut off before it has said all.
+            let _ = support::write(&mut peer.stream, garbage(seed)).await;
+            let _ = support::shutdown(&mut peer.stream).await;
+            peer.rest().await;
+        });
+        join_all(peers).await;
+        // It may have waited for longer than it is given.
+        if calm.head_of_hello().await.is_none() {
+            calm = connect(runtime, at).await;
+            assert_eq!(calm.head_of_hello().await, Some(200));
+        }
+    }
+}
+
 async fn garbage_from_dice<R: Plug>(runtime: R) {
     serving(&runtime, impatient(), app(&runtime), async |at, _| {
-        let mut calm = connect(&runtime, &at).await;
-        for round in 0..6 {
-            let peers = (0..16).map(|n| {
-                let (runtime, at) = (&runtime, &at);
-                async move {
-                    let mut peer = connect(runtime, at).await;
-                    // It may be cut off before it has said all.
-                    let _ = support::write(&mut peer.stream, garbage(round * 16 + n)).await;
-                    let _ = support::shutdown(&mut peer.stream).await;
-                    peer.rest().await;
-                }
-            });
-            join_all(peers).await;
-            if calm.head_of_hello().await.is_none() {
-                calm = connect(&runtime, &at).await;
-            }
-        }
+        mad_peers(&runtime, &at, 96, 16).await;
     })
     .await;
+}
+
+/// `GLOWPLUG_GARBAGE=100000` for a hundred thousand of them.
+#[test]
+fn garbage_without_end() {
+    let count = std::env::var("GLOWPLUG_GARBAGE").ok().and_then(|count| count.parse().ok()).unwrap_or(2000);
+    simulated(1, |host, _| async move {
+        serving(&host, Config::default(), app(&host), async |at, stopper| {
+            mad_peers(&host, &at, count, 250).await;
+            assert!(stopper.connections() < 500, "they are not let go of");
+        })
+        .await;
+    });
 }
 
 /// Runs `test` on a fresh network for each seed, and looks for what was left over.

@@ -53,7 +53,7 @@ pub(super) fn answer(root: &Root, settings: &Settings, parts: &Parts) -> Respons
             return fall_back(root, settings, parts).unwrap_or_else(|| refused(StatusCode::NOT_FOUND));
         }
     };
-    match find(root, settings, parts, target) {
+    match find(root, settings, parts, &target) {
         Ok(Some(response)) => response,
         Ok(None) => fall_back(root, settings, parts).unwrap_or_else(|| refused(StatusCode::NOT_FOUND)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => refused(StatusCode::FORBIDDEN),
@@ -66,7 +66,7 @@ fn find(
     root: &Root,
     settings: &Settings,
     parts: &Parts,
-    target: Target,
+    target: &Target,
 ) -> io::Result<Option<Response<FileBody>>> {
     match look(root, settings, &target.path)? {
         Some(Found::File(file, metadata)) if !target.slash => {

@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn verdicts() {
+        use Verdict::{Failed, NotModified, Perform};
         let now = at(1_000_000_000);
         let validators = Validators::new(Some(at(784_111_777)), 16, "", now);
         let tag = validators.tag.as_str();
         let (weak, list) = (format!("W/{tag}"), format!("\"a,b\", W/\"c\" ,{tag}"));
-        use Verdict::{Failed, NotModified, Perform};
         for (fields, expected) in [
             (&[][..], Perform),
             (&[("if-none-match", tag)], NotModified),

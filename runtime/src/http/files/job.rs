@@ -32,9 +32,6 @@ impl<T> Job<T> {
     }
 }
 
-// Nothing in it is pinned in place.
-impl<T> Unpin for Job<T> {}
-
 impl<T> fmt::Debug for Job<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -26,7 +26,7 @@ pub(super) fn parse(value: &str, size: u64, max: usize) -> Asked {
     let mut parts: Vec<Range<u64>> = Vec::new();
     let mut count = 0;
     for spec in set.split(',').map(str::trim).filter(|spec| !spec.is_empty()) {
-        let Some(range) = one(spec, size) else { return Asked::Whole };
+        let Ok(range) = one(spec, size) else { return Asked::Whole };
         count += 1;
         if count > max {
             return Asked::Refused;
@@ -42,26 +42,29 @@ pub(super) fn parse(value: &str, size: u64, max: usize) -> Asked {
     }
 }
 
-/// `None` when it is malformed, `Some(None)` when there is nothing there.
-fn one(spec: &str, size: u64) -> Option<Option<Range<u64>>> {
-    let (first, last) = spec.split_once('-')?;
+/// What is not to be understood makes the whole field so.
+struct Malformed;
+
+/// One range, or `None` when there is nothing there.
+fn one(spec: &str, size: u64) -> Result<Option<Range<u64>>, Malformed> {
+    let (first, last) = spec.split_once('-').ok_or(Malformed)?;
     let (first, last) = (first.trim_end(), last.trim_start());
     if first.is_empty() {
         let len = number(last)?.min(size);
-        return Some((len > 0).then(|| size - len..size));
+        return Ok((len > 0).then(|| size - len..size));
     }
     let first = number(first)?;
     let end = if last.is_empty() { size } else { number(last)?.saturating_add(1) };
     if end <= first && !last.is_empty() {
-        return None;
+        return Err(Malformed);
     }
-    Some((first < size).then(|| first..end.min(size)))
+    Ok((first < size).then(|| first..end.min(size)))
 }
 
 /// Too large a number is as good as the largest.
-fn number(text: &str) -> Option<u64> {
+fn number(text: &str) -> Result<u64, Malformed> {
     let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
-    digits.then(|| text.parse().unwrap_or(u64::MAX))
+    if digits { Ok(text.parse().unwrap_or(u64::MAX)) } else { Err(Malformed) }
 }
 
 /// Adds a range, as a part of those that it touches.

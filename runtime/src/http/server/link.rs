@@ -418,6 +418,11 @@ impl<R: Runtime> Link<R> {
         (there > waiting || full && self.pump.output.has_room(), polled)
     }
 
+    /// True when a write has failed: nobody will see what is sent from now on.
+    pub(super) fn is_lost(&self) -> bool {
+        self.pump.write_failed()
+    }
+
     /// Moves the deadline of a peer that does not read.
     fn note_progress(&mut self, now: Instant, polled: Poll<()>, written: usize) {
         let Some(timeout) = self.settings.write_timeout else { return };
@@ -436,9 +441,6 @@ impl<R: Runtime> Link<R> {
 
     /// Looks whether the connection is over now that output was handed over, and shuts the write half down when it is.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>, now: Instant, written: Poll<()>) -> Poll<End> {
-        if self.pump.write_failed() {
-            return Poll::Ready(End::Lost);
-        }
         if written.is_pending() {
             return Poll::Pending;
         }

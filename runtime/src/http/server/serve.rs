@@ -155,6 +155,10 @@ fn drive<R: Runtime, S: HttpService>(
             }
         };
         let (added, written) = link.transmit(cx, now);
+        if link.is_lost() {
+            // Before anything else is asked for: a body that always has more would be made for nobody.
+            return Poll::Ready(End::Lost);
+        }
         if added {
             // Handing output over makes room: for input that was left, and for more of an answer's body.
             news = matches!(work.as_mut().project(), WorkNow::Sending { .. });
