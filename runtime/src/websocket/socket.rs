@@ -22,7 +22,8 @@ use crate::{Runtime, Transport};
 /// [`close`](Self::close) says one.
 ///
 /// By [`send`](Self::send) the socket moves alone: while nobody receives, pings are answered by whoever sends, up to the first message
-/// that waits to be received.
+/// that waits to be received. Two ends that send much and receive nothing wait for each other: receive meanwhile, by
+/// [`split`](Self::split).
 pub struct WebSocket<R: Runtime, T = HttpStream<R>> {
     link: Link<R, T>,
     protocol: Option<String>,
