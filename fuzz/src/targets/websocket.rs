@@ -101,7 +101,8 @@ impl<const IS_CLIENT: bool> Subject for End<IS_CLIENT> {
             4 => drop(machine.send_data(now, MessageKind::Binary, &b"\x80"[..], last)),
             5 => drop(machine.ping(now, &b"ping"[..])),
             6 => drop(machine.pong(now, &b"pong"[..])),
-            7 => machine.close_with(now, last.then(|| CloseFrame::new(CloseCode::GOING_AWAY, "bye"))),
+            7 if last => machine.close_with(now, Some(&CloseFrame::new(CloseCode::GOING_AWAY, "bye"))),
+            7 => machine.close_with(now, None),
             _ => {}
         }
     }

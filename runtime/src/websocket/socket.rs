@@ -125,7 +125,7 @@ impl<R: Runtime, T: Transport> WebSocket<R, T> {
 
     /// Says good-bye with a code and a reason, as [`close`](Self::close) does.
     pub async fn close_with(&mut self, frame: impl Into<CloseFrame>) -> Result<(), Error> {
-        self.link.close(Some(frame.into()));
+        self.link.close(&frame.into());
         poll_fn(|cx| self.link.poll_end(cx)).await
     }
 
@@ -169,7 +169,7 @@ impl<R: Runtime, T: Transport + Unpin> Sink<Message> for WebSocket<R, T> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.link.close(Some(CloseCode::NORMAL.into()));
+        self.link.close(&CloseCode::NORMAL.into());
         self.link.poll_end(cx)
     }
 }
