@@ -74,7 +74,7 @@ pub(crate) fn run(options: &Options, redis: Option<&str>) -> Result<(), Failure>
 
 /// What this example asks of an executor: sockets, timers and tasks that any thread may own.
 pub(crate) trait Everywhere:
-    Runtime<Stream: Send, Timer: Send, Resolving: Send, Connecting: Send>
+    Runtime<Stream: Send, Timer: Send, Connecting: Send, Resolving: Send>
     + Spawn<Serving<Self, Router>>
     + Spawn<Talking<Self, Visit<Self>, Visiting>>
     + Spawn<Drive<Self>>
@@ -84,7 +84,7 @@ pub(crate) trait Everywhere:
 }
 
 impl<R> Everywhere for R where
-    R: Runtime<Stream: Send, Timer: Send, Resolving: Send, Connecting: Send>
+    R: Runtime<Stream: Send, Timer: Send, Connecting: Send, Resolving: Send>
         + Spawn<Serving<Self, Router>>
         + Spawn<Talking<Self, Visit<Self>, Visiting>>
         + Spawn<Drive<Self>>

@@ -14,3 +14,6 @@ stream_laws!(redis_memory, subjects::redis::memory());
 stream_laws!(riak_client, subjects::riak::client());
 stream_laws!(riak_server, subjects::riak::server());
 datagram_laws!(udp_tracker, subjects::udp::tracker());
+stream_laws!(websocket_client, subjects::websocket::client());
+stream_laws!(websocket_server, subjects::websocket::server());
+stream_laws!(websocket_server_in_pieces, subjects::websocket::server_in_pieces());

@@ -15,7 +15,7 @@ mod targets;
 pub use log::Shape;
 pub use targets::seeds;
 
-use targets::{dns, framer, http, mongodb, redis, riak, udp};
+use targets::{dns, framer, http, mongodb, redis, riak, udp, websocket};
 
 /// One target.
 pub struct Target {
@@ -37,6 +37,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "conn_redis_server", run: redis::conn_server },
     Target { name: "conn_riak_client", run: riak::conn_client },
     Target { name: "conn_riak_server", run: riak::conn_server },
+    Target { name: "conn_websocket_client", run: websocket::conn_client },
+    Target { name: "conn_websocket_server", run: websocket::conn_server },
     Target { name: "framer", run: framer::framer },
     Target { name: "udp_tracker", run: udp::tracker },
     Target { name: "wire_bson", run: mongodb::wire_bson },
@@ -45,4 +47,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "wire_mongodb", run: mongodb::wire },
     Target { name: "wire_redis", run: redis::wire },
     Target { name: "wire_riak", run: riak::wire },
+    Target { name: "wire_websocket", run: websocket::wire },
 ];

@@ -6,7 +6,7 @@ extern crate alloc;
 use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 
-pub use {glowplug_core, glowplug_dns, glowplug_redis, glowplug_riak, glowplug_udp};
+pub use {glowplug_core, glowplug_dns, glowplug_redis, glowplug_riak, glowplug_udp, glowplug_websocket};
 
 /// A second panic handler: if anything below links std, whose own is the first, the build fails with E0152.
 #[panic_handler]

@@ -316,11 +316,9 @@ async fn cancelled_at_every_poll<R: Plug>(runtime: R) {
 
 /// Who does not receive holds the peer back, and nothing piles up.
 async fn back_pressure<R: Plug>(runtime: R) {
-    let deaf: Talk<R> = |socket| {
-        Box::pin(async move {
-            std::future::pending::<()>().await;
-            drop(socket);
-        })
+    // It says much itself, and listens to nothing.
+    let deaf: Talk<R> = |mut socket| {
+        Box::pin(async move { while socket.send(Message::binary(vec![0; 100_000])).await.is_ok() {} })
     };
     let config = Config::new().send_buffer(10_000);
     let soon = Some(Duration::from_millis(50));

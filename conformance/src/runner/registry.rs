@@ -24,7 +24,8 @@ use crate::reference::{line, tally};
     feature = "mongodb",
     feature = "redis",
     feature = "riak",
-    feature = "udp"
+    feature = "udp",
+    feature = "websocket"
 ))]
 use crate::subjects;
 
@@ -154,6 +155,12 @@ impl Registry {
         }
         #[cfg(feature = "udp")]
         registry.datagram("udp-tracker", subjects::udp::tracker);
+        #[cfg(feature = "websocket")]
+        {
+            registry.stream("websocket-client", subjects::websocket::client);
+            registry.stream("websocket-server", subjects::websocket::server);
+            registry.stream("websocket-server-in-pieces", subjects::websocket::server_in_pieces);
+        }
         #[cfg(feature = "tokio")]
         registry.executor::<executor::Tokio>();
         #[cfg(all(feature = "http", feature = "tokio"))]

@@ -15,3 +15,5 @@ pub mod redis;
 pub mod riak;
 #[cfg(feature = "udp")]
 pub mod udp;
+#[cfg(feature = "websocket")]
+pub mod websocket;

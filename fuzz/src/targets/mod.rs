@@ -8,3 +8,4 @@ pub mod redis;
 pub mod riak;
 pub mod seeds;
 pub mod udp;
+pub mod websocket;

@@ -7,7 +7,7 @@ use glowplug_dns::{Incoming, Rdata, Record, Response, ResponseConfig};
 use super::super::laws::{START, Subject};
 use super::super::log::Log;
 use super::super::script::{Script, Step};
-use super::{dns, mongodb, riak};
+use super::{dns, mongodb, riak, websocket};
 
 const REPLIES: &[&[u8]] = &[
     b"+OK\r\n:1\r\n$3\r\nfoo\r\n$-1\r\n*-1\r\n-ERR no\r\n",
@@ -48,6 +48,10 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let (dns_peer, dns_queries) = dns_peers();
     let (mongodb_replies, mongodb_requests) = exchange::<mongodb::Client, mongodb::Server>(4, &[1, 2, 3]);
     let (riak_replies, riak_requests) = exchange::<riak::Client, riak::Server>(0, &[1, 2, 3]);
+    let (websocket_down, websocket_up) =
+        exchange::<websocket::End<true>, websocket::End<false>>(0, &[1, 3, 5, 11, 2, 15]);
+    let (websocket_deflated, websocket_deflated_up) =
+        exchange::<websocket::End<true>, websocket::End<false>>(1, &[1, 2, 3, 5, 11]);
     let bson = glowplug_mongodb::doc! { "a": 1, "b": "text", "c": [1.5, true], "d": { "e": 7_i64 } };
     let answer = |stream: &[u8]| stream.get(2..).unwrap_or_default().to_vec();
     vec![
@@ -61,6 +65,20 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("conn_redis_server", scripts(0, &[1], COMMANDS)),
         ("conn_riak_client", scripts(0, &[1, 2, 3], &[&riak_replies, b"\0\0\0\x01\x02\0\0\0\x01\x0a"])),
         ("conn_riak_server", scripts(0, &[], &[&riak_requests])),
+        (
+            "conn_websocket_client",
+            [scripts(0, &[1, 3, 11], &[&websocket_down]), scripts(3, &[2], &[&websocket_deflated])].concat(),
+        ),
+        (
+            "conn_websocket_server",
+            [
+                scripts(0, &[1, 3, 11], &[&websocket_up]),
+                scripts(1, &[], &[&websocket_deflated_up]),
+                scripts(2, &[5], &[&websocket_up]),
+                scripts(3, &[15], &[&websocket_deflated_up]),
+            ]
+            .concat(),
+        ),
         (
             "framer",
             plain(&[
@@ -87,6 +105,15 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("wire_mongodb", vec![mongodb_replies, mongodb_requests]),
         ("wire_redis", [plain(REPLIES), plain(COMMANDS)].concat()),
         ("wire_riak", vec![riak_replies, riak_requests]),
+        (
+            "wire_websocket",
+            vec![
+                websocket_up,
+                websocket_deflated_up,
+                b"permessage-deflate; client_max_window_bits=\"10\"; server_no_context_takeover, foo"
+                    .to_vec(),
+            ],
+        ),
     ]
 }
 

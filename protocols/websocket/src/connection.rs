@@ -133,9 +133,9 @@ impl Connection {
 
     /// Says good-bye, with a code and a reason or without. What was taken for sending goes out before. The peer's answer is waited for as
     /// long as the configuration says. Calling it again does nothing.
-    pub fn close_with(&mut self, now: Instant, frame: Option<CloseFrame>) {
+    pub fn close_with(&mut self, now: Instant, frame: Option<&CloseFrame>) {
         if self.is_open() {
-            self.queue_close(frame.as_ref());
+            self.queue_close(frame);
             self.close_by = now + self.config.close_timeout;
         }
     }
@@ -252,7 +252,7 @@ impl StreamProtocol for Connection {
 
     /// Says good-bye with code 1000.
     fn close(&mut self, now: Instant) {
-        self.close_with(now, Some(CloseCode::NORMAL.into()));
+        self.close_with(now, Some(&CloseCode::NORMAL.into()));
     }
 
     fn interest(&self) -> Interest {

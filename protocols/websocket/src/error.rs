@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use bytes::Bytes;
 use glowplug_core::LimitExceeded;
 
 use crate::event::Message;
@@ -118,14 +117,3 @@ impl<T> fmt::Display for SendError<T> {
 }
 
 impl<T: fmt::Debug> core::error::Error for SendError<T> {}
-
-/// A piece that came back becomes the message that it came from.
-pub(crate) fn with<T>(error: SendError<Bytes>, item: T) -> SendError<T> {
-    match error {
-        SendError::Full(_) => SendError::Full(item),
-        SendError::Busy(_) => SendError::Busy(item),
-        SendError::Closed(_) => SendError::Closed(item),
-        SendError::Utf8(_) => SendError::Utf8(item),
-        SendError::TooLong(_) => SendError::TooLong(item),
-    }
-}

@@ -324,7 +324,7 @@ fn closing_from_either_end() {
     let config = Config::new();
     let (mut client, mut server) = (client(&config), server(&config));
     client.send(NOW, "last words").expect("room");
-    client.close_with(NOW, Some(CloseFrame::new(CloseCode::GOING_AWAY, "bye")));
+    client.close_with(NOW, Some(&CloseFrame::new(CloseCode::GOING_AWAY, "bye")));
     assert!(!client.is_open());
     assert!(matches!(client.send(NOW, "more"), Err(SendError::Closed(_))));
     let (events, error) = told(&mut server, &mut BytesMut::from(&sent(&mut client)[..]));

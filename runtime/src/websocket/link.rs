@@ -155,9 +155,8 @@ impl<R: Runtime, T: Transport> Link<R, T> {
         }
         match (&self.end, &self.lost) {
             (Some(End::Failed(error, _)), _) | (None, Some(error)) => Poll::Ready(Err(error.clone())),
-            (Some(End::Closed), _) => Poll::Ready(Ok(())),
             (None, None) if self.has_unsent() => Poll::Pending,
-            (None, None) => Poll::Ready(Ok(())),
+            (Some(End::Closed), _) | (None, None) => Poll::Ready(Ok(())),
         }
     }
 
@@ -205,9 +204,9 @@ impl<R: Runtime, T: Transport> Link<R, T> {
     }
 
     /// Says good-bye, unless that was done.
-    pub(super) fn close(&mut self, frame: Option<CloseFrame>) {
+    pub(super) fn close(&mut self, frame: &CloseFrame) {
         let now = self.runtime.now();
-        self.machine.close_with(now, frame);
+        self.machine.close_with(now, Some(frame));
     }
 
     /// Moves what moves. Afterwards there is something to take, or the end, or the task is woken when there will be.

@@ -22,7 +22,8 @@ use crate::{Runtime, Transport};
 /// [`close`](Self::close) says one.
 ///
 /// By [`send`](Self::send) the socket moves alone: while nobody receives, pings are answered by whoever sends, up to the first message
-/// that waits to be received.
+/// that waits to be received. Two ends that send much and receive nothing wait for each other: receive meanwhile, by
+/// [`split`](Self::split).
 pub struct WebSocket<R: Runtime, T = HttpStream<R>> {
     link: Link<R, T>,
     protocol: Option<String>,
@@ -124,7 +125,7 @@ impl<R: Runtime, T: Transport> WebSocket<R, T> {
 
     /// Says good-bye with a code and a reason, as [`close`](Self::close) does.
     pub async fn close_with(&mut self, frame: impl Into<CloseFrame>) -> Result<(), Error> {
-        self.link.close(Some(frame.into()));
+        self.link.close(&frame.into());
         poll_fn(|cx| self.link.poll_end(cx)).await
     }
 
@@ -168,7 +169,7 @@ impl<R: Runtime, T: Transport + Unpin> Sink<Message> for WebSocket<R, T> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.link.close(Some(CloseCode::NORMAL.into()));
+        self.link.close(&CloseCode::NORMAL.into());
         self.link.poll_end(cx)
     }
 }

@@ -168,7 +168,7 @@ impl<R: Runtime, T: Transport> Writer<R, T> {
 
     /// Says good-bye with a code and a reason, as [`close`](Self::close) does.
     pub async fn close_with(&mut self, frame: impl Into<CloseFrame>) -> Result<(), Error> {
-        lock(&self.shared.link).close(Some(frame.into()));
+        lock(&self.shared.link).close(&frame.into());
         self.flush().await
     }
 
@@ -210,7 +210,7 @@ impl<R: Runtime, T: Transport> Sink<Message> for Writer<R, T> {
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        lock(&self.shared.link).close(Some(CloseCode::NORMAL.into()));
+        lock(&self.shared.link).close(&CloseCode::NORMAL.into());
         self.shared.poll_writer(cx, Link::poll_flush)
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use glowplug_core::Instant;
 
 use super::Connection;
-use crate::error::{SendError, with};
+use crate::error::SendError;
 use crate::event::{Message, MessageKind};
 use crate::wire::{CloseFrame, FrameHead, MAX_CONTROL_LEN, Opcode, Utf8, mask};
 
@@ -106,20 +106,6 @@ impl Connection {
         }
         self.queue_control(opcode, &data);
         Ok(())
-    }
-
-    /// Looks whether a message would be taken, and gives it back if not.
-    pub fn check_send<T>(&self, item: T) -> Result<T, SendError<T>> {
-        let refused = if !self.is_open() {
-            SendError::Closed(Bytes::new())
-        } else if self.sending.is_some() {
-            SendError::Busy(Bytes::new())
-        } else if !self.outbox.has_room() {
-            SendError::Full(Bytes::new())
-        } else {
-            return Ok(item);
-        };
-        Err(with(refused, item))
     }
 
     pub(super) fn queue_close(&mut self, frame: Option<&CloseFrame>) {

@@ -1,8 +1,7 @@
 //! `Sec-WebSocket-Extensions` (RFC 6455 §9.1) as far as permessage-deflate goes (RFC 7692 §7.1).
 
 use alloc::borrow::ToOwned as _;
-use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::is_token;
@@ -76,8 +75,8 @@ struct Given {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
     server_max_window_bits: Option<u8>,
-    /// With a value or, in an offer, without.
-    client_max_window_bits: Option<Option<u8>>,
+    /// In an offer it may come without a value, which is 0 here.
+    client_max_window_bits: Option<u8>,
 }
 
 impl Given {
@@ -95,9 +94,9 @@ impl Given {
                 ("server_max_window_bits", Some(bits)) => {
                     given.server_max_window_bits.replace(window_bits(bits)?).is_none()
                 }
-                ("client_max_window_bits", None) => given.client_max_window_bits.replace(None).is_none(),
+                ("client_max_window_bits", None) => given.client_max_window_bits.replace(0).is_none(),
                 ("client_max_window_bits", Some(bits)) => {
-                    given.client_max_window_bits.replace(Some(window_bits(bits)?)).is_none()
+                    given.client_max_window_bits.replace(window_bits(bits)?).is_none()
                 }
                 _ => false,
             };
@@ -115,6 +114,13 @@ fn window_bits(value: &str) -> Option<u8> {
     (!value.starts_with(['0', '+'])).then_some(bits)
 }
 
+/// Appends a parameter with its value.
+fn put_bits(out: &mut String, name: &str, bits: u8) {
+    out.push_str(name);
+    out.push('=');
+    out.push_str(&bits.to_string());
+}
+
 /// What a client offers.
 pub(super) fn offer(config: &DeflateConfig) -> String {
     let mut offer = NAME.to_owned();
@@ -125,11 +131,12 @@ pub(super) fn offer(config: &DeflateConfig) -> String {
         offer.push_str("; client_no_context_takeover");
     }
     if config.server_max_window_bits < 15 {
-        offer.push_str(&format!("; server_max_window_bits={}", config.server_max_window_bits));
+        put_bits(&mut offer, "; server_max_window_bits", config.server_max_window_bits);
     }
-    offer.push_str("; client_max_window_bits");
     if config.client_max_window_bits < 15 {
-        offer.push_str(&format!("={}", config.client_max_window_bits));
+        put_bits(&mut offer, "; client_max_window_bits", config.client_max_window_bits);
+    } else {
+        offer.push_str("; client_max_window_bits");
     }
     offer
 }
@@ -160,7 +167,7 @@ fn grant(given: &Given, config: &DeflateConfig) -> (DeflateParams, String) {
         // RFC 7692 §7.1.2.2: not to be asked of a client that did not say it knows the parameter.
         client_max_window_bits: given
             .client_max_window_bits
-            .map_or(15, |bits| bits.unwrap_or(15).min(config.client_max_window_bits)),
+            .map_or(15, |bits| if bits == 0 { 15 } else { bits }.min(config.client_max_window_bits)),
         level: config.level,
         threshold: config.threshold,
     };
@@ -172,10 +179,10 @@ fn grant(given: &Given, config: &DeflateConfig) -> (DeflateParams, String) {
         answer.push_str("; client_no_context_takeover");
     }
     if params.server_max_window_bits < 15 {
-        answer.push_str(&format!("; server_max_window_bits={}", params.server_max_window_bits));
+        put_bits(&mut answer, "; server_max_window_bits", params.server_max_window_bits);
     }
     if params.client_max_window_bits < 15 {
-        answer.push_str(&format!("; client_max_window_bits={}", params.client_max_window_bits));
+        put_bits(&mut answer, "; client_max_window_bits", params.client_max_window_bits);
     }
     (params, answer)
 }
@@ -194,7 +201,8 @@ pub(super) fn check<'f>(
             let forgets = given.server_no_context_takeover || !config.server_no_context_takeover;
             let client_bits = match given.client_max_window_bits {
                 None => 15,
-                Some(bits) => bits.ok_or(())?,
+                Some(0) => return Err(()),
+                Some(bits) => bits,
             };
             if agreed.is_some() || !forgets || server_bits > config.server_max_window_bits {
                 return Err(());

@@ -110,7 +110,7 @@ impl FrameHead {
                 if len >> 63 != 0 {
                     return Err((Reason::LengthTooLong, 2));
                 }
-                if len <= u64::from(u16::MAX) {
+                if u16::try_from(len).is_ok() {
                     return Err((Reason::LengthNotMinimal, 2));
                 }
                 (len, 10)
@@ -145,12 +145,12 @@ impl FrameHead {
         let mut at = 2;
         if self.len < 126 {
             head[1] = masked | self.len as u8;
-        } else if self.len <= u64::from(u16::MAX) {
-            head[1] = masked | 126;
-            head[2..4].copy_from_slice(&(self.len as u16).to_be_bytes());
+        } else if let Ok(len) = u16::try_from(self.len) {
+            head[1] = masked | 0x7e;
+            head[2..4].copy_from_slice(&len.to_be_bytes());
             at = 4;
         } else {
-            head[1] = masked | 127;
+            head[1] = masked | 0x7f;
             head[2..10].copy_from_slice(&self.len.to_be_bytes());
             at = 10;
         }
