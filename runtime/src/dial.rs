@@ -38,11 +38,11 @@ impl<T: Resolve + ?Sized> Resolve for Arc<T> {
 #[derive(Clone)]
 pub struct Dialer<R: Runtime> {
     runtime: R,
-    resolver: Option<Arc<dyn Resolve>>,
-    race: ConnectConfig,
-    timeout: Option<Duration>,
+    pub(crate) resolver: Option<Arc<dyn Resolve>>,
+    pub(crate) race: ConnectConfig,
+    pub(crate) timeout: Option<Duration>,
     #[cfg(feature = "tls")]
-    tls: Option<crate::tls::ClientConfig>,
+    pub(crate) tls: Option<crate::tls::ClientConfig>,
 }
 
 /// What a dialer was doing when its time was up.
@@ -258,7 +258,7 @@ impl<R: Runtime> Dialer<R> {
 }
 
 /// URLs write IPv6 literals in brackets, resolvers and certificates do not.
-fn without_brackets(host: &str) -> &str {
+pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
