@@ -43,12 +43,12 @@ impl<T: Resolve + ?Sized> Resolve for Arc<T> {
 #[derive(Clone)]
 pub struct Dialer<R: Runtime> {
     runtime: R,
-    resolver: Option<Arc<dyn Resolve>>,
-    race: ConnectConfig,
-    timeout: Option<Duration>,
+    pub(crate) resolver: Option<Arc<dyn Resolve>>,
+    pub(crate) race: ConnectConfig,
+    pub(crate) timeout: Option<Duration>,
     /// Empty until it is first needed, unless it was set.
     #[cfg(feature = "tls")]
-    tls: Arc<std::sync::OnceLock<crate::tls::ClientConfig>>,
+    pub(crate) tls: Arc<std::sync::OnceLock<crate::tls::ClientConfig>>,
 }
 
 /// What a dialer was doing when its time was up.
@@ -289,7 +289,7 @@ impl<R: Runtime> Dialer<R> {
 }
 
 /// URLs write IPv6 literals in brackets, resolvers and certificates do not.
-fn without_brackets(host: &str) -> &str {
+pub(crate) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 

@@ -123,14 +123,19 @@ macro_rules! plug {
         #[cfg(feature = "redis")]
         pub mod redis {
             pub use $crate::redis::{
-                Command, Commands, CommandsMut, ConnectError, Error, HubEvent, Pipeline, Reply, Scope,
-                Subscription, Transaction, Typed, commands,
+                CacheConfig, CacheStats, Command, Commands, CommandsMut, ConnectError, Error, HubEvent,
+                MonitorLine, Pipeline, ReadFrom, Reply, Scope, StreamItem, Subscription, Transaction, Typed,
+                commands,
             };
 
             /// A Redis client on this runtime.
             pub type Client = $crate::redis::Client<$runtime>;
             /// How such a client connects and behaves.
             pub type Builder = $crate::redis::Builder<$runtime>;
+            /// Several such clients that take turns.
+            pub type ClientPool = $crate::redis::ClientPool<$runtime>;
+            /// What the server runs, as a stream.
+            pub type Monitor = $crate::redis::Monitor<$runtime>;
             /// A connection for one caller alone, on this runtime.
             pub type Dedicated = $crate::redis::Dedicated<$runtime>;
             #[cfg(feature = "redis-memory")]

@@ -11,6 +11,7 @@
 
 pub mod blocking;
 mod builder;
+mod cached;
 mod client;
 mod dedicated;
 mod drive;
@@ -18,28 +19,36 @@ mod error;
 mod lane;
 mod link;
 mod lock;
+mod monitor;
+mod pool;
 mod recovery;
 mod scan;
 #[cfg(feature = "redis-memory")]
 mod server;
 mod session;
+mod streams;
 mod subscriptions;
 mod target;
 
 pub use builder::Builder;
+pub use cached::{Cached, CachedQuery};
 pub use client::{Batch, Client, Query};
 pub use dedicated::{Dedicated, OwnQuery};
 pub use drive::Drive;
 pub use error::{ConnectError, Error};
 pub use glowplug_redis::{
-    Command, Commands, CommandsMut, HubEvent, Pipeline, Reply, Scope, Transaction, Typed, commands,
+    CacheConfig, CacheStats, Command, Commands, CommandsMut, HubEvent, MonitorLine, Pipeline, Reply, Scope,
+    Transaction, Typed, commands,
 };
 pub use link::Link;
 pub use lock::Lock;
+pub use monitor::Monitor;
+pub use pool::ClientPool;
 pub use scan::Scan;
 #[cfg(feature = "redis-memory")]
 pub use server::{Serving, serve_memory};
 pub use session::{Cause, Lost, Session, SessionEvent};
+pub use streams::{GroupReader, ReadFrom, StreamItem, StreamReader};
 pub use subscriptions::{Next, Subscription};
 
 use crate::MaybeTls;

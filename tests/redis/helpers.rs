@@ -1,4 +1,4 @@
-//! Scans as streams, and locks.
+//! What a client offers beside commands: scans, locks, scripts, a monitor, a pool, names.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,16 +6,28 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use glowplug::redis::commands::ScanOptions;
-use glowplug::runtime::Runtime;
-use glowplug::runtime::redis::{Client, Commands as _};
+use glowplug::redis::wire::Value;
+use glowplug::redis::{Script, memory};
+use glowplug::runtime::dial::{Dialer, Resolve};
+use glowplug::runtime::redis::{Client, Commands as _, Error};
 use glowplug::runtime::time::sleep;
+use glowplug::runtime::{BoxFuture, Runtime};
 use glowplug::sim::dropped_after;
 
-use crate::server::{Serves, with_server};
+use crate::server::{Serves, with_server, with_server_of};
 use crate::support::on_each_executor;
 use crate::{connect, pair_up};
 
-on_each_executor!(scans_give_everything, a_scan_goes_on_after_its_future_was_dropped, locks);
+on_each_executor!(
+    scans_give_everything,
+    a_scan_goes_on_after_its_future_was_dropped,
+    locks,
+    locks_without_scripts,
+    scripts_are_sent_once,
+    a_monitor_shows_everything,
+    a_pool_takes_turns,
+    names_are_asked_of_the_resolver,
+);
 
 const BATCH: ScanOptions = ScanOptions { pattern: None, count: Some(7), kind: None };
 
@@ -71,6 +83,134 @@ async fn locks<R: Serves>(runtime: R) {
     with_server(&runtime, async |server| {
         let client = connect(&runtime, &server.url()).await;
         locks_exclude(&runtime, &client).await;
+    })
+    .await;
+}
+
+async fn locks_without_scripts<R: Serves>(runtime: R) {
+    with_server_of(&runtime, memory::Config::new().scripting(false), async |server| {
+        let client = connect(&runtime, &server.url()).await;
+        locks_exclude(&runtime, &client).await;
+    })
+    .await;
+}
+
+async fn scripts_are_sent_once<R: Serves>(runtime: R) {
+    let double = Script::new("return 2 * redis.call('GET', KEYS[1])");
+    let config = memory::Config::new().script(&double, |run| {
+        let key = run.keys()[0].clone();
+        match run.call([&b"GET"[..], &key]) {
+            Value::Bulk(text) => {
+                let number: i64 = String::from_utf8_lossy(&text).parse().unwrap_or(0);
+                Value::Integer(2 * number)
+            }
+            other => other,
+        }
+    });
+    with_server_of(&runtime, config, async |server| {
+        let client = connect(&runtime, &server.url()).await;
+        client.set("price", 21).await.expect("set");
+        let call = || double.call(["price"], [""; 0]).returning::<i64>();
+        let unknown = client.run(call().by_hash()).await.expect_err("it was never sent");
+        assert_eq!(unknown.server_error().map(|error| error.code()), Some("NOSCRIPT"));
+        for _ in 0..3 {
+            assert_eq!(client.script(call()).await.expect("doubled"), 42);
+        }
+        assert_eq!(client.run(call().by_hash()).await.expect("doubled"), 42);
+        client.script_flush().await.expect("forgotten");
+        assert_eq!(client.script(call()).await.expect("doubled"), 42);
+        // Others have to be given in Rust.
+        let other = Script::new("return 1").call([""; 0], [""; 0]);
+        let error = client.script(other).await.expect_err("there is no Lua");
+        assert!(error.server_error().is_some_and(|error| error.message().contains("no Lua")), "{error:?}");
+        pair_up(&client).await;
+    })
+    .await;
+}
+
+async fn a_monitor_shows_everything<R: Serves>(runtime: R) {
+    with_server(&runtime, async |server| {
+        let client = connect(&runtime, &server.url()).await;
+        shows_everything(&client).await;
+        let mut monitor = client.monitor().await.expect("it begins");
+        server.stop();
+        loop {
+            match monitor.next().await {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break assert!(matches!(error, Error::Call(_)), "{error:?}"),
+                None => panic!("nobody was told"),
+            }
+        }
+        assert!(monitor.next().await.is_none());
+    })
+    .await;
+}
+
+/// What a monitor has to do on any server.
+pub(crate) async fn shows_everything<R: Runtime>(client: &Client<R>) {
+    let mut monitor = client.monitor().await.expect("it begins");
+    for round in 0..50_u64 {
+        client.set("key", b"a \"text\"\r\n\0\xff").await.expect("set");
+        let mut polls = round % 3;
+        let line = loop {
+            match dropped_after(polls, monitor.next()).await {
+                Some(line) => break line.expect("it goes on").expect("a line"),
+                None => polls += 1,
+            }
+        };
+        assert!(line.command[0].eq_ignore_ascii_case(b"set"), "{line:?}");
+        assert_eq!(line.command[1..], ["key".into(), bytes::Bytes::from_static(b"a \"text\"\r\n\0\xff")]);
+        assert!(line.time > Duration::from_secs(1_600_000_000) && line.database == 0, "{line:?}");
+    }
+}
+
+async fn a_pool_takes_turns<R: Serves>(runtime: R) {
+    with_server(&runtime, async |server| {
+        let pool = Client::builder(runtime.clone()).connect_pool(&server.url(), 3).await.expect("connected");
+        let mut ids = BTreeSet::new();
+        for _ in 0..3 {
+            ids.insert(pool.client_id().await.expect("a number"));
+        }
+        assert!(ids.len() == 3 && pool.clients().len() == 3);
+        let counting = (0..30).map(|_| pool.incr("n"));
+        join_all(counting).await;
+        assert_eq!(pool.get("n").await.expect("got").as_deref(), Some(&b"30"[..]));
+        for client in pool.clients() {
+            pair_up(client).await;
+        }
+    })
+    .await;
+}
+
+/// Knows one name, and counts who asks.
+struct Names(std::net::SocketAddr, std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl Resolve for Names {
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<std::io::Result<Vec<std::net::SocketAddr>>> {
+        assert_eq!((host, port), ("shop.invalid", 6379));
+        self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let found = vec![self.0];
+        Box::pin(async move { Ok(found) })
+    }
+}
+
+async fn names_are_asked_of_the_resolver<R: Serves>(runtime: R) {
+    with_server(&runtime, async |server| {
+        let at = server.url().strip_prefix("redis://").expect("an address").parse().expect("an address");
+        let asked = std::sync::Arc::default();
+        let names = || Names(at, std::sync::Arc::clone(&asked));
+        let builder = Client::builder(runtime.clone()).resolver(names());
+        let client = builder.connect("redis://shop.invalid").await.expect("connected");
+        pair_up(&client).await;
+        client.dedicated().await.expect("a lane, by the same way");
+        let dialer = Dialer::new(runtime.clone()).resolver(names());
+        let client = Client::builder(runtime.clone()).dialer(&dialer).connect("redis://shop.invalid").await;
+        pair_up(&client.expect("connected")).await;
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 3);
+        // An address is no question.
+        let builder = Client::builder(runtime.clone()).resolver(names());
+        pair_up(&builder.connect(&server.url()).await.expect("connected")).await;
+        assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 3);
     })
     .await;
 }

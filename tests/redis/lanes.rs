@@ -20,6 +20,7 @@ on_each_executor!(
     watched_keys_guard_a_transaction,
     clean_connections_are_left_to_the_next,
     a_blocking_pipeline_has_a_lane,
+    idle_lanes_are_limited,
 );
 
 const WAIT: Option<Duration> = Some(Duration::from_secs(20));
@@ -166,6 +167,32 @@ async fn a_blocking_pipeline_has_a_lane<R: Serves>(runtime: R) {
         let (replies, ()) = join(client.pipeline(pipeline), pushing).await;
         let replies = replies.expect("answers");
         assert_eq!((replies.len(), &replies[0]), (2, &Reply::Integer(1)));
+    })
+    .await;
+}
+
+async fn idle_lanes_are_limited<R: Serves>(runtime: R) {
+    with_server(&runtime, async |server| {
+        for (limit, time, kept) in [(3, 20_000, 3), (1, 20_000, 1), (0, 20_000, 0), (3, 0, 1)] {
+            let builder = Client::builder(runtime.clone()).idle_lanes(limit, Duration::from_millis(time));
+            let client = builder.connect(&server.url()).await.expect("connected");
+            let connections = async || {
+                let info = client.info(Some("clients")).await.expect("some text");
+                let line = info.lines().find_map(|line| line.strip_prefix("connected_clients:"));
+                line.expect("it is told").parse::<usize>().expect("a number")
+            };
+            let mut lanes = Vec::new();
+            for _ in 0..3 {
+                lanes.push(client.dedicated().await.expect("a connection"));
+            }
+            assert!(connections().await >= 4);
+            drop(lanes);
+            // The shared one, and those that are kept; the server hears of the others' end in a moment. (One that is too old is closed when
+            // the next comes.)
+            while connections().await != 1 + kept {
+                sleep(&runtime, Duration::from_millis(1)).await;
+            }
+        }
     })
     .await;
 }

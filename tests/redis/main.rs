@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod caching;
 mod cancelling;
 mod helpers;
 mod hostile;
@@ -10,6 +11,7 @@ mod lanes;
 mod real;
 mod recovery;
 mod server;
+mod streams;
 mod subscriptions;
 
 use glowplug::redis::{CommandsMut as _, Pipeline, Transaction, TransactionError, commands};

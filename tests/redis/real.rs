@@ -186,6 +186,9 @@ async fn everything_works<R: Runtime + Spawn<Drive<R>>>(runtime: R) {
         transaction.set("key 1", "lost");
         assert!(own.transaction(transaction).await.expect("an answer").is_none());
         own.run(client_tracking_on(&glowplug::redis::commands::TrackingOptions::default())).await.ok();
+        drop(own);
+        crate::caching::works(&runtime, &real.url()).await;
+        crate::streams::read_everything(&runtime, &real.url()).await;
         // Subscriptions.
         let mut listener = client.subscribe(["news"]).await.expect("subscribed");
         let mut patterns = client.psubscribe(["n*"]).await.expect("subscribed");

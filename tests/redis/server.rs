@@ -44,9 +44,18 @@ impl Control {
 
 /// Runs `work` beside a server whose data outlive its stops.
 pub(crate) async fn with_server<R: Serves>(runtime: &R, work: impl AsyncFnOnce(Rc<Control>)) {
+    with_server_of(runtime, memory::Config::new(), work).await;
+}
+
+/// The same, with a configuration of one's own.
+pub(crate) async fn with_server_of<R: Serves>(
+    runtime: &R,
+    config: memory::Config,
+    work: impl AsyncFnOnce(Rc<Control>),
+) {
     let control =
         Rc::new(Control { at: Cell::new(None), stopper: RefCell::new(None), wanted: Cell::new(true) });
-    let store = memory::Handle::new(memory::Config::new().seed(runtime.seed()));
+    let store = memory::Handle::new(config.seed(runtime.seed()));
     let serving = async {
         loop {
             if !control.wanted.get() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use glowplug_core::Progress;
 use glowplug_redis::memory::{Config, Handle};
 use glowplug_redis::{Commands as _, CommandsMut as _, HubEvent, Pipeline, Transaction, commands};
-use glowplug_runtime::redis::{Client, Command, Drive, Serving, serve_memory};
+use glowplug_runtime::redis::{CacheConfig, Client, Command, Drive, Error, ReadFrom, Serving, serve_memory};
 use glowplug_runtime::server::Server;
 use glowplug_runtime::time::sleep;
 use glowplug_runtime::{Runtime, Spawn};
@@ -72,6 +72,10 @@ fn shared_trials<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: b
         trial!("watched-keys-guard-a-transaction", watching::<R, REAL>),
         trial!("subscriptions", subscriptions::<R, REAL>),
         trial!("subscribing-dropped-at-every-poll", dropped_subscribing::<R, REAL>),
+        trial!("what-is-kept-is-dropped-when-it-changes", caching::<R, REAL>),
+        trial!("a-monitor-shows-every-command", monitoring::<R, REAL>),
+        trial!("streams-are-read-entry-by-entry", streams::<R, REAL>),
+        trial!("locks-dropped-at-every-poll", dropped_locks::<R, REAL>),
     ]
 }
 
@@ -406,6 +410,126 @@ async fn dropped_subscribing<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, c
             }
         }
         Err(Stop(format!("subscribing takes more than {MANY} polls")))
+    })
+    .await
+}
+
+async fn caching<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
+        let writer = connect(&world.runtime, &url).await?;
+        for config in [CacheConfig::new(), CacheConfig::new().broadcast(["k"])] {
+            let reader = Client::builder(world.runtime.clone()).cache(config);
+            let reader = reader.connect(&url).await.when("connect")?;
+            for round in 0..10 {
+                let value = format!("value {round}");
+                writer.set("k", &value).await.when("SET")?;
+                let mut looks = 0;
+                while reader.cached().get("k").await.when("GET")?.as_deref() != Some(value.as_bytes()) {
+                    looks += 1;
+                    ensure(looks < 5000, || format!("{value:?} was never read: {:?}", reader.cache_stats()))?;
+                    sleep(&world.runtime, Duration::from_millis(1)).await;
+                }
+            }
+            // Nothing changes any more, so in the end the answer is kept.
+            for _ in 0..5000 {
+                let before = reader.cache_stats().map_or(0, |stats| stats.hits);
+                reader.cached().get("k").await.when("GET")?;
+                if reader.cache_stats().is_some_and(|stats| stats.hits > before) {
+                    break;
+                }
+                sleep(&world.runtime, Duration::from_millis(1)).await;
+            }
+            let stats = reader.cache_stats();
+            ensure(stats.is_some_and(|stats| stats.tracking && stats.hits > 0), || format!("{stats:?}"))?;
+            pair_up(&reader, NEXT).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn monitoring<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        let mut monitor = client.monitor().await.when("MONITOR")?;
+        for n in 0..20 {
+            let value = format!("\"{n}\"\r\n");
+            client.set("k", &value).await.when("SET")?;
+            let line = monitor.next().await.ok_or_else(|| Stop("the monitor ended".to_owned()))?;
+            let line = line.when("a line")?;
+            ensure(line.command.len() == 3 && line.command[2] == value.as_bytes(), || format!("{line:?}"))?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn streams<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    with_server::<R, REAL>(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        client.ensure_group("log", "group", ReadFrom::Beginning).await.when("XGROUP CREATE")?;
+        let mut entries = client.read_streams(["log"], ReadFrom::Beginning);
+        let mut shared = client.read_group("group", "consumer", ["log"]);
+        for n in 0..20 {
+            let value = format!("value {n}");
+            let adding = async {
+                // The readers wait by then.
+                sleep(&world.runtime, Duration::from_millis(2)).await;
+                client.xadd("log", "*", [("field", &value)]).await
+            };
+            let (item, added) = both(entries.next(), adding).await;
+            added.when("XADD")?;
+            let job = shared.next().await;
+            for item in [&item, &job] {
+                let fields = match item {
+                    Some(Ok(item)) => &item.entry.fields,
+                    other => return Err(Stop(format!("no entry, but {other:?}"))),
+                };
+                let right = fields.as_ref().is_some_and(|fields| fields[0].1 == value.as_bytes());
+                ensure(right, || format!("{value:?} was read as {fields:?}"))?;
+            }
+            if let Some(Ok(job)) = job {
+                let acknowledged = shared.ack(&job).await.when("XACK")?;
+                ensure(acknowledged, || format!("{job:?} was not pending"))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn dropped_locks<R: Runtime + Spawn<Drive<R>> + Spawn<Serving<R>>, const REAL: bool>(
+    world: World<R>,
+) -> Tried {
+    let long = Duration::from_secs(30);
+    with_server::<R, REAL>(&world, async |url| {
+        let client = connect(&world.runtime, &url).await?;
+        let kept = client.try_lock("kept", long).await.when("SET")?;
+        let kept = kept.ok_or_else(|| Stop("a lock that nobody has was not to be had".to_owned()))?;
+        for polls in 0..MANY {
+            // Each time another, or the next would find it taken by the one that was dropped.
+            let name = format!("lock {polls}");
+            let cycle = async {
+                let lock = client.lock(name, long, long).await?;
+                let Some(lock) = lock else { return Ok(false) };
+                Ok::<_, Error>(kept.extend(long).await? && lock.extend(long).await? && lock.release().await?)
+            };
+            let done = polled(polls, cycle).await;
+            pair_up(&client, 10).await?;
+            if let Some(done) = done {
+                let done = done.when("a lock")?;
+                ensure(done, || "the lock was lost on the way".to_owned())?;
+                let released = kept.release().await.when("a release")?;
+                return ensure(released, || "somebody else has taken the lock".to_owned());
+            }
+        }
+        Err(Stop(format!("a lock takes more than {MANY} polls")))
     })
     .await
 }

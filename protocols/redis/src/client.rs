@@ -27,6 +27,7 @@ use glowplug_core::{
     Answer, Instant, Interest, Progress, ReadInterest, SendBuf, StreamProtocol, Token, WriteInterest,
 };
 
+use crate::cache::{Cache, CacheStats, Reading};
 use crate::command::{Blocks, Command, Subscribes};
 use crate::config::ClientConfig;
 use crate::error::{Error, PeerError, Phase};
@@ -70,6 +71,8 @@ pub struct ClientConnection {
     /// In the order of the wire.
     slots: VecDeque<Slot>,
     subscriptions: Subscriptions,
+    /// `MONITOR` was answered: commands come as they are run.
+    monitors: bool,
     /// Requests, encoded, that no output has taken yet.
     queued: SendBuf,
     /// Bytes ever queued, and bytes ever taken: a slot knows its place in the former.
@@ -87,6 +90,8 @@ pub struct ClientConnection {
     quiet_since: Instant,
     /// The input's length when it was last seen.
     seen: usize,
+    /// What was read and is kept, if it is to be.
+    pub(crate) cache: Option<Box<Cache>>,
     config: ClientConfig,
 }
 
@@ -120,6 +125,8 @@ struct Special {
     subscribes: Option<Subscribes>,
     /// The command itself, to be sent again on the next transport.
     again: Option<Command>,
+    /// The cache waits for the answer.
+    reading: Option<Reading>,
 }
 
 impl Slot {
@@ -129,6 +136,11 @@ impl Slot {
 
     fn blocks(&self) -> Option<Blocks> {
         self.special.as_ref()?.blocks
+    }
+
+    /// Takes what the cache waits for.
+    fn reading(&mut self) -> Option<Reading> {
+        self.special.as_mut()?.reading.take()
     }
 }
 
@@ -156,6 +168,7 @@ impl ClientConnection {
             protocol: Protocol::Resp2,
             slots: VecDeque::new(),
             subscriptions: Subscriptions::default(),
+            monitors: false,
             queued: SendBuf::new(),
             total_queued: 0,
             total_taken: 0,
@@ -166,6 +179,7 @@ impl ClientConnection {
             eof: false,
             quiet_since: now,
             seen: 0,
+            cache: config.cache.clone().map(|config| Box::new(Cache::new(config))),
             config,
         }
     }
@@ -180,6 +194,35 @@ impl ClientConnection {
         matches!(self.state, State::Ready)
     }
 
+    /// Gives the connection up, because an answer cannot be the one to its question: every answer behind it may be somebody else's. The next
+    /// [`poll_event`](StreamProtocol::poll_event) fails with [`PeerError::OutOfStep`].
+    pub fn distrust(&mut self) {
+        if matches!(self.state, State::Handshake(_) | State::Ready) {
+            self.fail(Error::Peer(PeerError::OutOfStep));
+        }
+    }
+
+    /// The answer to `command`, if the [cache](ClientConfig::cache) has it. Otherwise submit the command, marked as
+    /// [cacheable](Command::cacheable).
+    pub fn cached(&mut self, now: Instant, command: &Command) -> Option<Reply> {
+        if !self.is_ready() || self.eof {
+            return None;
+        }
+        self.cache.as_mut()?.get(now, command)
+    }
+
+    /// How the cache fares; `None` if there is none.
+    pub fn cache_stats(&self) -> Option<CacheStats> {
+        self.cache.as_ref().map(|cache| cache.stats())
+    }
+
+    /// Drops what the cache holds. What is on its way is not kept either.
+    pub fn clear_cache(&mut self) {
+        if let Some(cache) = &mut self.cache {
+            cache.change_all();
+        }
+    }
+
     fn progress_of(&self, slot: &Slot) -> Progress {
         if slot.begun {
             Progress::AnswerBegun
@@ -192,7 +235,7 @@ impl ClientConnection {
         }
     }
 
-    fn push_slot(&mut self, now: Instant, owner: Owner, request: Request) {
+    fn push_slot(&mut self, now: Instant, owner: Owner, mut request: Request) {
         if self.slots.is_empty() {
             self.quiet_since = self.quiet_since.max(now);
         }
@@ -201,12 +244,13 @@ impl ClientConnection {
             // Without a name there is one answer: a refusal.
             Some(Subscribes::Names(names)) => names.max(1),
             // Known when its turn comes.
-            Some(Subscribes::AllOf(_)) => 1,
+            Some(Subscribes::AllOf(_) | Subscribes::Everything) => 1,
             None => request.replies(),
         };
         let again = if self.config.resend_read_only { request.read_only_command() } else { None };
-        let special = (blocks.is_some() || subscribes.is_some() || again.is_some())
-            .then(|| Box::new(Special { blocks, subscribes, again }));
+        let reading = self.cache.as_mut().and_then(|cache| cache.note(&mut request));
+        let special = (blocks.is_some() || subscribes.is_some() || again.is_some() || reading.is_some())
+            .then(|| Box::new(Special { blocks, subscribes, again, reading }));
         let before = self.queued.len();
         request.encode(&mut self.queued);
         let start = self.total_queued;
@@ -222,8 +266,12 @@ impl ClientConnection {
 
     /// Gives a whole reply to whom it belongs.
     #[inline]
-    fn dispatch(&mut self, reply: Reply) -> Result<Option<Event>, Error> {
+    fn dispatch(&mut self, now: Instant, reply: Reply) -> Result<Option<Event>, Error> {
         if matches!(reply, Reply::Aggregate(_)) && !self.is_answer(&reply)? {
+            let for_cache = self.cache.as_mut().is_some_and(|cache| cache.handle_push(&reply));
+            return Ok((!for_cache).then_some(Event::Push(reply)));
+        }
+        if self.monitors && is_shown(&reply) {
             return Ok(Some(Event::Push(reply)));
         }
         let Some(slot) = self.slots.front_mut() else {
@@ -237,7 +285,9 @@ impl ClientConnection {
             return Ok(self.answer(owner, reply, true));
         }
         slot.begun = true;
-        if slot.subscribes().is_some() {
+        if slot.subscribes() == Some(Subscribes::Everything) {
+            self.monitors = matches!(reply, Reply::Simple(_));
+        } else if slot.subscribes().is_some() {
             match reply {
                 Reply::Aggregate(_) => {}
                 // One refusal answers the whole command.
@@ -247,7 +297,12 @@ impl ClientConnection {
         }
         let (owner, last) = (slot.owner, slot.left == 0);
         if last {
-            self.slots.pop_front();
+            let special = self.slots.pop_front().and_then(|slot| slot.special);
+            if let Some(reading) = special.and_then(|special| special.reading)
+                && let Some(cache) = &mut self.cache
+            {
+                cache.finish(now, reading, &reply);
+            }
         }
         Ok(self.answer(owner, reply, last))
     }
@@ -317,7 +372,10 @@ impl ClientConnection {
         }
         match handshake.handle_reply(reply, &self.config)? {
             Outcome::Continue => Ok(None),
-            Outcome::Done { protocol, server } => {
+            Outcome::Done { protocol, server, tracking } => {
+                if let Some(cache) = &mut self.cache {
+                    cache.set_tracking(tracking);
+                }
                 self.protocol = protocol;
                 self.state = State::Ready;
                 Ok(Some(Event::Connected { protocol, server }))
@@ -369,6 +427,11 @@ impl ClientConnection {
     }
 }
 
+/// A line of `MONITOR` begins with the time; no status does.
+fn is_shown(reply: &Reply) -> bool {
+    matches!(reply, Reply::Simple(text) if text.first().is_some_and(u8::is_ascii_digit))
+}
+
 impl StreamProtocol for ClientConnection {
     type Event = Event;
     type Error = Error;
@@ -401,8 +464,11 @@ impl StreamProtocol for ClientConnection {
                 Err(error) => return Err(self.fail(error.into())),
             };
             self.seen = input.len();
-            let event =
-                if matches!(self.state, State::Ready) { self.dispatch(reply) } else { self.shake(reply) };
+            let event = if matches!(self.state, State::Ready) {
+                self.dispatch(now, reply)
+            } else {
+                self.shake(reply)
+            };
             match event {
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}

@@ -1,5 +1,6 @@
 //! Commands, encoded as they are built.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -45,6 +46,8 @@ pub(crate) struct Rare {
     kept: Vec<(usize, Bytes)>,
     pub(crate) blocks: Option<Blocks>,
     pub(crate) subscribes: Option<Subscribes>,
+    /// The connection's cache may keep the answer.
+    pub(crate) cacheable: bool,
 }
 
 /// How long a command may make the server wait before it answers.
@@ -63,6 +66,8 @@ pub(crate) enum Subscribes {
     Names(usize),
     /// One for each channel, pattern or shard channel there is; at least one.
     AllOf(crate::pubsub::Scope),
+    /// One; then every command that the server runs.
+    Everything,
 }
 
 #[derive(Clone)]
@@ -177,6 +182,26 @@ impl Command {
         self
     }
 
+    /// Says that the connection's cache may keep the answer, if the connection has a cache and knows which keys the command reads: see
+    /// [`CacheConfig`](crate::CacheConfig).
+    pub fn cacheable(mut self) -> Self {
+        self.rare().cacheable = true;
+        self
+    }
+
+    pub(crate) fn is_cacheable(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.cacheable)
+    }
+
+    /// Its bytes on the wire, borrowed where they lie together.
+    pub(crate) fn on_the_wire(&self) -> Cow<'_, [u8]> {
+        if self.args < 10 && self.kept().is_empty() {
+            Cow::Borrowed(self.encoded.as_slice())
+        } else {
+            Cow::Owned(self.to_vec())
+        }
+    }
+
     pub(crate) fn subscribing(mut self, subscribes: Subscribes) -> Self {
         self.rare().subscribes = Some(subscribes);
         self
@@ -185,6 +210,17 @@ impl Command {
     /// The command's name, as it was given: `GET`. Of a name of two words, the first.
     pub fn name(&self) -> &[u8] {
         self.encoded.as_slice().split(|&byte| byte == b'\n').nth(2).unwrap_or_default().trim_ascii_end()
+    }
+
+    /// All arguments in order, the name being the first.
+    ///
+    /// ```
+    /// use glowplug_redis::Command;
+    /// let command = Command::new("SET").arg("key").arg(7);
+    /// assert!(command.arguments().eq([&b"SET"[..], b"key", b"7"]));
+    /// ```
+    pub fn arguments(&self) -> impl Iterator<Item = &[u8]> {
+        Arguments { encoded: &self.encoded.as_slice()[HEADER_LEN..], passed: HEADER_LEN, kept: self.kept() }
     }
 
     /// True when the command is known to change nothing.
@@ -363,6 +399,56 @@ impl Encoded {
             }
             Self::Heap(bytes) => bytes.extend_from_slice(more),
         }
+    }
+}
+
+/// The arguments that lie in what is encoded, and those that are kept beside it.
+struct Arguments<'a> {
+    /// From the next argument's header on.
+    encoded: &'a [u8],
+    /// How much lies before that.
+    passed: usize,
+    kept: &'a [(usize, Bytes)],
+}
+
+impl<'a> Arguments<'a> {
+    fn skip(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (skipped, rest) = self.encoded.split_at_checked(len)?;
+        self.encoded = rest;
+        self.passed += len;
+        Some(skipped)
+    }
+}
+
+impl<'a> Iterator for Arguments<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let header = memchr::memchr(b'\n', self.encoded)? + 1;
+        let digits = self.skip(header)?.get(1..header - 2)?;
+        let arg = match self.kept.split_first() {
+            Some(((at, bytes), rest)) if *at == self.passed => {
+                self.kept = rest;
+                bytes
+            }
+            _ => self.skip(number::parse_i64(digits).and_then(|len| usize::try_from(len).ok())?)?,
+        };
+        self.skip(2)?;
+        Some(arg)
+    }
+}
+
+/// Calls `each` with the words of every command in `encoded`: commands as they were written, one after another.
+pub(crate) fn each_command(encoded: &[u8], mut each: impl FnMut(&[&[u8]])) {
+    let mut rest = encoded;
+    let mut words = Vec::new();
+    while let Some(header) = memchr::memchr(b'\n', rest).map(|end| end + 1) {
+        let count = rest.get(1..header - 2).and_then(number::parse_i64).unwrap_or(0);
+        let mut arguments = Arguments { encoded: &rest[header..], passed: 0, kept: &[] };
+        words.clear();
+        words.extend(arguments.by_ref().take(usize::try_from(count).unwrap_or(0)));
+        each(&words);
+        rest = arguments.encoded;
     }
 }
 

@@ -7,6 +7,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use glowplug_core::limits::Range;
 
+use crate::cache::CacheConfig;
 use crate::wire::{Limits, Protocol};
 
 const IN_FLIGHT: Range<usize> = Range::new(1, 65_536, 1 << 24);
@@ -31,6 +32,7 @@ pub struct ClientConfig {
     pub(crate) answer_timeout: Option<Duration>,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) resend_read_only: bool,
+    pub(crate) cache: Option<CacheConfig>,
 }
 
 impl ClientConfig {
@@ -121,6 +123,18 @@ impl ClientConfig {
         self.resend_read_only = yes;
         self
     }
+
+    /// Whether, and how, answers are kept until the server says that they have changed (client-side caching): those of commands that are
+    /// [cacheable](crate::Command::cacheable). Default `None`: no answer is kept.
+    pub fn cache(mut self, cache: Option<CacheConfig>) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// True if a connection keeps answers.
+    pub fn keeps_answers(&self) -> bool {
+        self.cache.is_some()
+    }
 }
 
 impl Default for ClientConfig {
@@ -139,6 +153,7 @@ impl Default for ClientConfig {
             answer_timeout: Some(Duration::from_secs(30)),
             keep_alive: Some(Duration::from_secs(60)),
             resend_read_only: false,
+            cache: None,
         }
     }
 }
@@ -158,6 +173,7 @@ impl fmt::Debug for ClientConfig {
             .field("handshake_timeout", &self.handshake_timeout)
             .field("answer_timeout", &self.answer_timeout)
             .field("keep_alive", &self.keep_alive)
+            .field("cache", &self.cache)
             .finish_non_exhaustive()
     }
 }

@@ -37,6 +37,11 @@ pub enum PeerError {
     UnsolicitedReply,
     /// It answered a subscription with something else than a confirmation or a refusal.
     NotAConfirmation,
+    /// It answered `HELLO` with something else than a map or a refusal.
+    NotAGreeting,
+    /// An answer cannot be the one to its question, such as an `EXEC` with a wrong number of results: see
+    /// [`ClientConnection::distrust`](crate::ClientConnection::distrust).
+    OutOfStep,
 }
 
 /// What a connection was waiting for when its time was over.
@@ -62,6 +67,12 @@ impl fmt::Display for Error {
             }
             Self::Peer(PeerError::NotAConfirmation) => {
                 f.write_str("the server answered a subscription with something else")
+            }
+            Self::Peer(PeerError::NotAGreeting) => {
+                f.write_str("the server answered the greeting with something else")
+            }
+            Self::Peer(PeerError::OutOfStep) => {
+                f.write_str("the server gave an answer that cannot be the one to its question")
             }
             Self::Refused { step, .. } => write!(f, "the server refused {step}"),
             Self::TimedOut(Phase::Handshake) => f.write_str("timed out in the handshake"),

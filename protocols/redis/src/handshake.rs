@@ -9,7 +9,7 @@ use glowplug_core::SendBuf;
 
 use crate::command::Command;
 use crate::config::ClientConfig;
-use crate::error::Error;
+use crate::error::{Error, PeerError};
 use crate::wire::{Protocol, Reply, ServerError};
 
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Handshake {
     server: Option<Reply>,
     /// `HELLO` was refused: the rest of the first flight does not count.
     falling_back: bool,
+    /// The server tells of changes.
+    tracking: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +33,13 @@ enum Step {
     /// A refusal is no harm.
     SetInfo,
     Select,
+    /// A refusal means that nothing is kept.
+    Tracking,
 }
 
 pub(crate) enum Outcome {
     Continue,
-    Done { protocol: Protocol, server: Option<Reply> },
+    Done { protocol: Protocol, server: Option<Reply>, tracking: bool },
 }
 
 impl Handshake {
@@ -46,6 +50,7 @@ impl Handshake {
             protocol: config.protocol,
             server: None,
             falling_back: false,
+            tracking: false,
         };
         handshake.write_flight(config);
         handshake
@@ -93,6 +98,9 @@ impl Handshake {
         if config.database != 0 {
             self.write(Step::Select, Command::new("SELECT").arg(config.database));
         }
+        if let Some(cache) = config.cache.as_ref().filter(|_| self.protocol == Protocol::Resp3) {
+            self.write(Step::Tracking, cache.tracking());
+        }
     }
 
     pub(crate) fn handle_reply(&mut self, reply: Reply, config: &ClientConfig) -> Result<Outcome, Error> {
@@ -100,7 +108,7 @@ impl Handshake {
         match reply {
             _ if self.falling_back => {}
             Reply::Error(error) => match step {
-                Step::SetInfo => {}
+                Step::SetInfo | Step::Tracking => {}
                 Step::Hello if knows_no_hello(&error) => {
                     self.protocol = Protocol::Resp2;
                     self.falling_back = true;
@@ -110,7 +118,14 @@ impl Handshake {
                 Step::SetName => return Err(Error::Refused { step: "CLIENT SETNAME", error }),
                 Step::Select => return Err(Error::Refused { step: "SELECT", error }),
             },
-            reply if step == Step::Hello => self.server = Some(reply),
+            reply if step == Step::Hello => {
+                // A proxy may give RESP2's form of a map.
+                if reply.view().elements().is_none_or(|elements| elements.len() % 2 == 1) {
+                    return Err(Error::Peer(PeerError::NotAGreeting));
+                }
+                self.server = Some(reply);
+            }
+            _ if step == Step::Tracking => self.tracking = true,
             _ => {}
         }
         if self.falling_back && self.waiting.is_empty() {
@@ -122,7 +137,7 @@ impl Handshake {
 
     fn outcome(&mut self) -> Outcome {
         if self.is_done() {
-            Outcome::Done { protocol: self.protocol, server: self.server.take() }
+            Outcome::Done { protocol: self.protocol, server: self.server.take(), tracking: self.tracking }
         } else {
             Outcome::Continue
         }

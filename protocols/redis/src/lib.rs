@@ -9,6 +9,7 @@
 //! - [`Transaction`] puts `MULTI` and `EXEC` around commands and types their answers; [`RedisUrl`] reads addresses.
 //! - [`Script`] is sent once and called by its hash.
 //! - [`SubscriptionHub`] lets many listeners share a connection that subscribes, and outlives it.
+//! - [`CacheConfig`] lets a connection keep what it has read until the server says that it has changed.
 //! - [`ServerConnection`] is the server's end: commands in, replies out.
 //! - [`wire`] is the codec alone.
 //! - `memory` (a feature) is a server that lives in memory: a test double that needs no install.
@@ -21,6 +22,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "memory"))]
 extern crate std;
 
+mod cache;
 mod client;
 mod command;
 pub mod commands;
@@ -33,6 +35,7 @@ mod hub;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod methods;
+mod monitor;
 mod pubsub;
 mod request;
 mod script;
@@ -42,6 +45,7 @@ mod typed;
 mod url;
 pub mod wire;
 
+pub use cache::{CacheConfig, CacheStats};
 pub use client::ClientConnection;
 pub use command::{Arg, Blocks, Command};
 pub use config::{ClientConfig, ServerConfig};
@@ -50,6 +54,7 @@ pub use event::Event;
 pub use from_reply::{FromReply, ReplyError};
 pub use hub::{HubCommand, HubConfig, HubEvent, ListenerId, Overflow, SubscriptionHub};
 pub use methods::{Commands, CommandsMut, Execute, ExecuteMut};
+pub use monitor::MonitorLine;
 pub use pubsub::{PushMessage, Scope};
 pub use request::{Pipeline, Request};
 pub use script::{Script, ScriptCall};

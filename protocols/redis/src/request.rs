@@ -1,10 +1,11 @@
 //! What is submitted: one command or several, with what is known about their answers.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use glowplug_core::SendBuf;
 
-use crate::command::{Blocks, Command, Subscribes};
+use crate::command::{self, Blocks, Command, Subscribes};
 use crate::transaction::Place;
 use crate::typed::Typed;
 
@@ -62,6 +63,27 @@ impl Request {
         match &self.0 {
             Body::One(command) => command.subscribes(),
             Body::Many(_) => None,
+        }
+    }
+
+    /// The command, if there is but one and the connection's cache may keep the answer.
+    pub(crate) fn cacheable(&self) -> Option<&Command> {
+        match &self.0 {
+            Body::One(command) if command.is_cacheable() => Some(command),
+            _ => None,
+        }
+    }
+
+    /// Calls `each` with the words of every command.
+    pub(crate) fn each_command(&mut self, mut each: impl FnMut(&[&[u8]])) {
+        match &mut self.0 {
+            Body::One(command) => each(&command.arguments().collect::<Vec<_>>()),
+            Body::Many(pipeline) => {
+                // Together, so that they can be read; what is in one piece already is not copied.
+                let together = pipeline.bytes.take_all();
+                command::each_command(&together, each);
+                pipeline.bytes.push(together);
+            }
         }
     }
 

@@ -8,6 +8,10 @@ use sha1::{Digest as _, Sha1};
 
 use crate::{Arg, Command, FromReply, Reply, ServerError, Typed, commands};
 
+const RELEASE_LOCK: &str =
+    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0";
+const EXTEND_LOCK: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0";
+
 /// A Lua script, and the hash by which a server that has seen it knows it.
 ///
 /// ```
@@ -33,6 +37,17 @@ impl Script {
             let _ = write!(sha1, "{byte:02x}");
         }
         Self { text, sha1 }
+    }
+
+    /// Gives up what `SET key holder NX PX ...` has taken, if the holder (its argument) still has it (the key): 1 or 0.
+    pub fn release_lock() -> Self {
+        Self::new(RELEASE_LOCK)
+    }
+
+    /// Lets what `SET key holder NX PX ...` has taken end after so many milliseconds (its second argument), if the holder (the first) still
+    /// has it (the key): 1 or 0.
+    pub fn extend_lock() -> Self {
+        Self::new(EXTEND_LOCK)
     }
 
     /// The hash of its text, in hexadecimal.

@@ -194,6 +194,13 @@ pub enum TransactionError {
     Incomplete,
 }
 
+impl TransactionError {
+    /// True if the server has answered out of step: what it answers next may be as wrong.
+    pub fn is_out_of_step(&self) -> bool {
+        matches!(self, Self::Unexpected(_) | Self::Incomplete)
+    }
+}
+
 impl fmt::Display for TransactionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -100,7 +100,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("DEBUG", "for the server's own developers"),
     ("PFDEBUG", "for the server's own developers"),
     ("PFSELFTEST", "for the server's own developers"),
-    ("MONITOR", "answers with a stream; sent as a generic command, its lines come unasked"),
+    ("MONITOR", "answers with a stream: `commands::monitor`, whose lines `MonitorLine` reads"),
     ("PSYNC", "spoken between servers"),
     ("REPLCONF", "spoken between servers"),
     ("RESTORE-ASKING", "spoken between servers"),

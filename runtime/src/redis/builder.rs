@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glowplug_core::BackoffConfig;
-use glowplug_redis::{ClientConfig, ClientConnection, HubConfig, RedisUrl};
+use glowplug_core::{BackoffConfig, ConnectConfig};
+use glowplug_redis::{CacheConfig, ClientConfig, ClientConnection, HubConfig, RedisUrl};
 
 use super::link::{Link, Wire};
 use super::session::{Session, SessionEvent};
 use super::target::{Dialing, Settings, Target};
 use super::{Client, ConnectError, Connection, Drive};
+use crate::dial::{Dialer, Resolve};
 use crate::drive::shared::Config;
 use crate::time::within;
 use crate::{Runtime, Spawn};
@@ -83,6 +84,40 @@ impl<R: Runtime> Builder<R> {
         self
     }
 
+    /// Lets the connection keep what is read by [`Client::cached`] until the server says that it has changed (client-side caching). Needs RESP3,
+    /// which is the default, and Redis 6.0; with less, everything is asked each time.
+    ///
+    /// The connection's task then does all reading, so that such a word is heard at once.
+    pub fn cache(mut self, config: CacheConfig) -> Self {
+        self.settings.cache = Some(config);
+        self
+    }
+
+    /// Sets who resolves the server's name. The default is the runtime's own resolver, which is the system's.
+    pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
+        self.settings.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Sets how the addresses of the server's name are raced.
+    pub fn race(mut self, config: ConnectConfig) -> Self {
+        self.settings.race = config;
+        self
+    }
+
+    /// Takes over a dialer's resolver, its way of racing addresses, its TLS and its time, which becomes the one
+    /// [for connecting](Self::connect_timeout).
+    pub fn dialer(mut self, dialer: &Dialer<R>) -> Self {
+        self.settings.resolver.clone_from(&dialer.resolver);
+        self.settings.race = dialer.race.clone();
+        self.settings.connect_timeout = dialer.timeout;
+        #[cfg(feature = "tls")]
+        {
+            self.settings.tls = dialer.tls.get().cloned();
+        }
+        self
+    }
+
     /// Sets how `rediss://` speaks TLS. The default verifies servers by the operating system's roots.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: crate::tls::ClientConfig) -> Self {
@@ -99,6 +134,10 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
         let url: RedisUrl = url.parse().map_err(ConnectError::Url)?;
         let mut settings = self.settings;
         settings.machine = url.apply(settings.machine);
+        if let Some(cache) = settings.cache.take() {
+            settings.machine = settings.machine.cache(Some(cache));
+        }
+        settings.shared.callers_drive &= !settings.machine.keeps_answers();
         let timeout = settings.connect_timeout;
         let target = Arc::new(Target { runtime: self.runtime, endpoint: url.endpoint().clone(), settings });
         let mut phase = "resolved the name";

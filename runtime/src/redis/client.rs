@@ -4,11 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use glowplug_redis::{
-    Answers, Blocks, Execute, Pipeline, Reply, Request, Transaction, TransactionResults, Typed,
+    Answers, Blocks, Command, Execute, Pipeline, Reply, Request, Transaction, TransactionResults, Typed,
 };
 
 use super::dedicated::Dedicated;
@@ -37,6 +38,8 @@ pub struct Client<R: Runtime> {
 
 /// What clones share beside the connection.
 pub(super) struct Core<R: Runtime> {
+    /// Counts what the cache was asked.
+    pub(super) looks: AtomicU32,
     pub(super) lanes: Arc<Lanes<R>>,
     pub(super) hub: HubHandle<R>,
 }
@@ -64,7 +67,10 @@ impl<R: Runtime> Client<R> {
 
     pub(super) fn new(connection: Connection<R>, target: Arc<Target<R>>) -> Self {
         let hub = HubHandle::new(target.clone());
-        Self { connection, core: Arc::new(Core { lanes: Arc::new(Lanes::new(target)), hub }) }
+        Self {
+            connection,
+            core: Arc::new(Core { looks: AtomicU32::new(0), lanes: Arc::new(Lanes::new(target)), hub }),
+        }
     }
 
     /// Sends one typed command and converts the answer.
@@ -74,6 +80,11 @@ impl<R: Runtime> Client<R> {
     #[inline]
     pub fn run<T>(&self, command: Typed<T>) -> Query<'_, T, R> {
         let (command, answers) = command.into_parts();
+        self.ask(command, answers)
+    }
+
+    #[inline]
+    pub(super) fn ask<T>(&self, command: Command, answers: Answers<T>) -> Query<'_, T, R> {
         Query { sending: self.send(command.into()), answers }
     }
 
@@ -111,7 +122,13 @@ impl<R: Runtime> Client<R> {
         for reply in (Batch { sending: Some(Several::Shared(self.connection.call_many(request))) }).await? {
             replies.push(reply);
         }
-        replies.finish().map_err(Error::Transaction)
+        replies.finish().map_err(|error| {
+            if error.is_out_of_step() {
+                let now = self.connection.runtime().now();
+                self.connection.with_machine(|session| session.distrust(now));
+            }
+            Error::Transaction(error)
+        })
     }
 
     /// A connection for one caller alone: for `WATCH`, for `SELECT`, for many commands without anybody's in between.

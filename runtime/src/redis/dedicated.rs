@@ -137,7 +137,14 @@ impl<R: Runtime> Dedicated<R> {
         }
         drop(query);
         self.watching = false;
-        replies.finish().map_err(Error::Transaction)
+        replies.finish().map_err(|error| {
+            if error.is_out_of_step()
+                && let Some(own) = &mut self.own
+            {
+                own.machine_mut().distrust();
+            }
+            Error::Transaction(error)
+        })
     }
 
     /// Takes note of what the command does to the connection.
@@ -174,6 +181,7 @@ impl<R: Runtime> Drop for Dedicated<R> {
         if let (Some(own), Some(turn)) = (self.own.take(), self.turn.take())
             && !self.watching
             && !self.changed
+            && own.machine().is_ready()
             && own.machine().in_flight() == 0
         {
             turn.leave(own);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use glowplug_core::{Backoff, BackoffConfig};
 use glowplug_redis::commands::{self, Expiry, SetOptions};
-use glowplug_redis::{CommandsMut as _, Script, ScriptCall, Transaction};
+use glowplug_redis::{CommandsMut as _, Reply, Script, ScriptCall, Transaction};
 
 use super::{Client, Error};
 use crate::Runtime;
@@ -102,7 +102,8 @@ impl<R: Runtime> Lock<'_, R> {
     /// Holds the lock for `time` from now on. False if it had ended, and somebody else may have it.
     pub async fn extend(&self, time: Duration) -> Result<bool, Error> {
         let milliseconds = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        self.if_held("pexpire", &[milliseconds.to_string()], |transaction, name| {
+        let call = Script::extend_lock().call([&self.name], [self.holder.clone(), milliseconds.to_string()]);
+        self.if_held(call, |transaction, name| {
             transaction.pexpire(name, milliseconds);
         })
         .await
@@ -110,7 +111,7 @@ impl<R: Runtime> Lock<'_, R> {
 
     /// Gives the lock back. False if it had ended, and somebody else may have it.
     pub async fn release(self) -> Result<bool, Error> {
-        self.if_held("del", &[], |transaction, name| {
+        self.if_held(Script::release_lock().call([&self.name], [&self.holder]), |transaction, name| {
             transaction.del([name]);
         })
         .await
@@ -124,15 +125,9 @@ impl<R: Runtime> Lock<'_, R> {
     /// Acts only if the lock is still this one's, in one step: by a script, or where the server has none, by a transaction.
     async fn if_held(
         &self,
-        word: &str,
-        args: &[String],
+        call: ScriptCall<Reply>,
         act: impl Fn(&mut Transaction, &Bytes),
     ) -> Result<bool, Error> {
-        let list: String = (0..args.len()).fold(String::new(), |list, n| format!("{list}, ARGV[{}]", n + 2));
-        let script = Script::new(format!(
-            "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('{word}', KEYS[1]{list}) end return 0"
-        ));
-        let call = script.call([&self.name], std::iter::once(&self.holder).chain(args));
         match self.client.script(call.returning::<bool>()).await {
             Err(error) if error.server_error().is_some_and(has_no_scripts) => self.by_transaction(act).await,
             answered => answered,

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use glowplug_core::{
     Answer, Instant, Interest, Progress, RequestProtocol, SendBuf, StreamProtocol, SubmitError, Token,
 };
-use glowplug_redis::{ClientConnection, Error, Event, Protocol, Reply, Request};
+use glowplug_redis::{ClientConnection, Error, Event, PeerError, Protocol, Reply, Request};
 
 use super::link::{News, Wire};
 use crate::drive::DriverError;
@@ -64,6 +64,20 @@ impl Session {
     /// The connection as it is now.
     pub fn machine(&self) -> &ClientConnection {
         &self.machine
+    }
+
+    pub(super) fn machine_mut(&mut self) -> &mut ClientConnection {
+        &mut self.machine
+    }
+
+    /// The server has answered out of step: nothing more is believed on this connection.
+    pub(super) fn distrust(&mut self, now: Instant) {
+        if !self.wire.is_armed() {
+            self.machine.distrust();
+        } else if self.machine.is_ready() {
+            self.fall(now, DriverError::Protocol(Error::Peer(PeerError::OutOfStep)));
+            self.wire.hang_up();
+        }
     }
 
     fn fall(&mut self, now: Instant, cause: DriverError<Error>) {

@@ -3,19 +3,20 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use glowplug_core::{BackoffConfig, ConnectConfig};
-use glowplug_redis::{ClientConfig, ClientConnection, Event, HubConfig, RedisEndpoint};
+use glowplug_redis::{CacheConfig, ClientConfig, ClientConnection, Event, HubConfig, RedisEndpoint};
 
 use super::{ConnectError, Stream};
-use crate::dial::Race;
+use crate::dial::{Race, Resolve, without_brackets};
 use crate::drive::{Exclusive, shared};
 use crate::time::{Sleep, sleep};
-use crate::{MaybeTls, Runtime};
+use crate::{BoxFuture, MaybeTls, Runtime};
 
 /// What all connections of one client have in common.
 pub(super) struct Target<R> {
@@ -28,6 +29,7 @@ pub(super) struct Target<R> {
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) machine: ClientConfig,
+    pub(super) cache: Option<CacheConfig>,
     pub(super) shared: shared::Config,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) reconnect: Option<BackoffConfig>,
@@ -35,6 +37,8 @@ pub(super) struct Settings {
     pub(super) max_idle_lanes: usize,
     pub(super) lane_idle_timeout: Duration,
     pub(super) hub: HubConfig,
+    pub(super) resolver: Option<Arc<dyn Resolve>>,
+    pub(super) race: ConnectConfig,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<crate::tls::ClientConfig>,
 }
@@ -43,6 +47,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             machine: ClientConfig::new(),
+            cache: None,
             shared: shared::Config::default(),
             connect_timeout: Some(Duration::from_secs(10)),
             reconnect: Some(BackoffConfig::default()),
@@ -50,6 +55,8 @@ impl Default for Settings {
             max_idle_lanes: 8,
             lane_idle_timeout: Duration::from_secs(30),
             hub: HubConfig::default(),
+            resolver: None,
+            race: ConnectConfig::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -68,6 +75,8 @@ pub(super) struct Dialing<R: Runtime> {
 enum Stage<R: Runtime> {
     Start,
     Resolving(R::Resolving),
+    /// By a resolver of the user's choice.
+    Asking(BoxFuture<io::Result<Vec<SocketAddr>>>),
     Racing(Race<R>),
     /// To a socket of the file system.
     Connecting(R::Connecting),
@@ -83,7 +92,7 @@ impl<R: Runtime> Dialing<R> {
     /// What it is about, for an error.
     pub(super) fn phase(&self) -> &'static str {
         match self.stage {
-            Stage::Start | Stage::Resolving(_) => "resolved the name",
+            Stage::Start | Stage::Resolving(_) | Stage::Asking(_) => "resolved the name",
             Stage::Racing(_) | Stage::Connecting(_) => "connected",
             #[cfg(feature = "tls")]
             Stage::Securing(_) => "agreed on tls",
@@ -92,17 +101,30 @@ impl<R: Runtime> Dialing<R> {
 
     /// Ready once; not to be polled after that.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stream<R>, ConnectError>> {
-        let Target { runtime, endpoint, .. } = &*self.target;
+        let Target { runtime, endpoint, settings } = &*self.target;
         loop {
             self.stage = match &mut self.stage {
                 Stage::Start => match endpoint {
                     RedisEndpoint::Unix { path } => Stage::Connecting(runtime.connect(&super::unix(path))),
-                    RedisEndpoint::Tcp { host, port, .. } => Stage::Resolving(runtime.resolve(host, *port)),
+                    RedisEndpoint::Tcp { host, port, .. } => {
+                        let host = without_brackets(host);
+                        match (&settings.resolver, host.parse()) {
+                            (_, Ok(literal)) => {
+                                Self::race(&self.target, vec![SocketAddr::new(literal, *port)])
+                            }
+                            (Some(resolver), _) => Stage::Asking(resolver.resolve(host, *port)),
+                            (None, _) => Stage::Resolving(runtime.resolve(host, *port)),
+                        }
+                    }
                     other => return Poll::Ready(Err(ConnectError::Unsupported(other.clone()))),
                 },
                 Stage::Resolving(resolving) => {
                     let addresses = ready!(Pin::new(resolving).poll(cx)).map_err(ConnectError::Resolve)?;
-                    Stage::Racing(Race::new(runtime.clone(), ConnectConfig::default(), addresses))
+                    Self::race(&self.target, addresses)
+                }
+                Stage::Asking(asking) => {
+                    let addresses = ready!(asking.as_mut().poll(cx)).map_err(ConnectError::Resolve)?;
+                    Self::race(&self.target, addresses)
                 }
                 Stage::Connecting(connecting) => {
                     let stream = ready!(Pin::new(connecting).poll(cx)).map_err(ConnectError::Connect)?;
@@ -127,6 +149,10 @@ impl<R: Runtime> Dialing<R> {
                 }
             };
         }
+    }
+
+    fn race(target: &Target<R>, addresses: Vec<SocketAddr>) -> Stage<R> {
+        Stage::Racing(Race::new(target.runtime.clone(), target.settings.race.clone(), addresses))
     }
 
     #[cfg(feature = "tls")]
@@ -188,7 +214,9 @@ impl<R: Runtime> Opening<R> {
                 Poll::Pending => dialing.phase(),
                 Poll::Ready(stream) => {
                     let runtime = &self.target.runtime;
-                    let machine = ClientConnection::new(runtime.now(), self.target.settings.machine.clone());
+                    // What one caller alone reads is not kept.
+                    let config = self.target.settings.machine.clone().cache(None);
+                    let machine = ClientConnection::new(runtime.now(), config);
                     let own = Exclusive::new(runtime.clone(), stream?, machine);
                     self.stage = OpeningStage::ShakingHands(Some(own));
                     return self.poll(cx);

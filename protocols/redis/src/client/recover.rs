@@ -1,12 +1,14 @@
 //! Going on where a transport ended.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use glowplug_core::{Instant, Progress, SendBuf, Token};
 
 use super::requests::move_bytes;
-use super::{ClientConnection, Owner, State};
+use super::{ClientConnection, Owner, Slot, State};
+use crate::cache::Cache;
 use crate::handshake::Handshake;
 use crate::pubsub::Subscriptions;
 use crate::wire::{Decoder, Protocol};
@@ -23,6 +25,11 @@ impl ClientConnection {
     /// A connection that was asked to close keeps nothing: it is over.
     pub fn handle_disconnect(&mut self, now: Instant) -> Vec<(Token, Progress)> {
         let closing = self.closing || matches!(self.state, State::Closed);
+        // What the server would have told of changes is lost. Requests that stay are read anew.
+        if let Some(config) = &self.config.cache {
+            let stats = self.cache.take().map(|cache| cache.stats()).unwrap_or_default();
+            self.cache = Some(Box::new(Cache::after(config.clone(), stats)));
+        }
         let mut lost = Vec::new();
         let mut queued = SendBuf::new();
         let mut kept = 0;
@@ -49,6 +56,7 @@ impl ClientConnection {
                         still_cancelled.insert(token);
                     }
                     let len = slot.end - slot.start;
+                    self.read_again(&mut slot);
                     move_bytes(&mut self.queued, &mut queued, len as usize);
                     (slot.start, slot.end) = (kept, kept + len);
                     kept += len;
@@ -56,6 +64,7 @@ impl ClientConnection {
                     continue;
                 }
                 (_, Some(command)) if !left => {
+                    self.read_again(&mut slot);
                     command.encode(&mut queued);
                     let end = queued.len() as u64;
                     (slot.start, slot.end, slot.begun) = (kept, end, false);
@@ -75,6 +84,7 @@ impl ClientConnection {
         self.total_queued = kept;
         self.total_taken = 0;
         self.pinging = false;
+        self.monitors = false;
         self.eof = false;
         self.seen = 0;
         self.quiet_since = self.quiet_since.max(now);
@@ -83,6 +93,12 @@ impl ClientConnection {
         self.subscriptions = Subscriptions::default();
         self.state = if closing { State::Closed } else { State::Down };
         lost
+    }
+
+    fn read_again(&mut self, slot: &mut Slot) {
+        if let (Some(special), Some(cache)) = (&mut slot.special, &mut self.cache) {
+            special.reading = special.reading.take().map(|reading| cache.begin_again(reading));
+        }
     }
 
     /// A new transport is there: shakes hands, and goes on with what waits. Only after [`handle_disconnect`](Self::handle_disconnect), or

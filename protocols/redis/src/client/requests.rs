@@ -103,7 +103,12 @@ impl ClientConnection {
         for mut slot in unsent {
             let len = slot.end - slot.start;
             match slot.owner {
-                Owner::Caller(token) if self.cancelled.remove(&token) => old.advance(len as usize),
+                Owner::Caller(token) if self.cancelled.remove(&token) => {
+                    if let (Some(reading), Some(cache)) = (slot.reading(), &mut self.cache) {
+                        cache.forget(&reading);
+                    }
+                    old.advance(len as usize);
+                }
                 _ => {
                     move_bytes(&mut old, &mut self.queued, len as usize);
                     slot.start = self.total_queued;

@@ -330,3 +330,66 @@ fn a_subscription_answered_with_something_else_ends_it() {
         }
     }
 }
+
+#[test]
+fn a_greeting_is_a_map_or_a_refusal() {
+    for (greeting, fine) in [
+        ("%1\r\n+proto\r\n:3\r\n", true),
+        ("*2\r\n+proto\r\n:3\r\n", true),
+        ("*3\r\n+proto\r\n:3\r\n+x\r\n", false),
+        ("+OK\r\n", false),
+        (":3\r\n", false),
+        ("_\r\n", false),
+    ] {
+        let mut connection = ClientConnection::new(T0, ClientConfig::new().set_info(false));
+        let told = events(&mut connection, greeting.as_bytes());
+        match told {
+            Ok(events) => assert!(fine && matches!(events[..], [Event::Connected { .. }]), "{greeting}"),
+            Err(error) => {
+                assert!(!fine && error == Error::Peer(PeerError::NotAGreeting), "{greeting}: {error:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_is_distrusted_is_heard_no_more() {
+    let mut connection = ready(plain());
+    submit(&mut connection, 1, commands::get("k"));
+    sent(&mut connection);
+    connection.distrust();
+    assert_eq!(events(&mut connection, b"$1\r\n1\r\n"), Err(Error::Peer(PeerError::OutOfStep)));
+    assert_eq!(connection.progress(Token(1)), Progress::FullySent);
+}
+
+#[test]
+fn a_monitor_is_shown_commands_between_its_own_answers() {
+    let mut connection = ready(plain());
+    submit(&mut connection, 1, commands::monitor());
+    submit(&mut connection, 2, commands::ping());
+    let line = "1339518083.107412 [0 127.0.0.1:60866] \"keys\" \"*\"";
+    let text = alloc::format!("+OK\r\n+{line}\r\n+PONG\r\n+{line}\r\n");
+    let told = events(&mut connection, text.as_bytes()).expect("valid");
+    let shown = Event::Push(Reply::Simple(line.into()));
+    let pong = answer(2, Reply::Simple("PONG".into()), true);
+    assert_eq!(told, [answer(1, Reply::Simple("OK".into()), true), shown.clone(), pong, shown]);
+    // Refused, it shows nothing.
+    let mut connection = ready(plain());
+    submit(&mut connection, 1, commands::monitor());
+    assert_eq!(events(&mut connection, b"-NOPERM no\r\n").map(|events| events.len()), Ok(1));
+    let unasked = events(&mut connection, alloc::format!("+{line}\r\n").as_bytes());
+    assert_eq!(unasked, Err(Error::Peer(PeerError::UnsolicitedReply)));
+}
+
+#[test]
+fn a_mebibyte_is_handed_on_from_where_it_was_read() {
+    let mut connection = ready(plain());
+    submit(&mut connection, 1, commands::get("k"));
+    let mut input = BytesMut::from(&b"$1048576\r\n"[..]);
+    input.resize(input.len() + (1 << 20), b'x');
+    input.extend_from_slice(b"\r\n");
+    let start = input[10..].as_ptr();
+    let event = connection.poll_event(T0, &mut input).expect("valid");
+    let Some(Event::Answer(Answer { response: Reply::Bulk(text), .. })) = event else { panic!("{event:?}") };
+    assert_eq!((text.len(), text.as_ptr()), (1 << 20, start));
+}

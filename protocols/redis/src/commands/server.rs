@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::command::Subscribes;
 use crate::{Arg, Command, Reply, Typed};
 
 /// `DBSIZE`: how many keys there are.
@@ -34,6 +35,12 @@ pub fn info(section: Option<&str>) -> Typed<String> {
 /// `TIME`: the server's Unix time in seconds, and microseconds of the current one.
 pub fn time() -> Typed<(u64, u32)> {
     Typed::new(Command::new("TIME").read_only())
+}
+
+/// `MONITOR`: shows every command that the server runs, as pushes that [`MonitorLine`](crate::MonitorLine) reads; the first answer is `OK`. For
+/// a connection of its own.
+pub fn monitor() -> Command {
+    Command::new("MONITOR").subscribing(Subscribes::Everything)
 }
 
 /// `LASTSAVE`: when it was last saved, in seconds of Unix time.

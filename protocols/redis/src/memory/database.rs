@@ -8,6 +8,7 @@ use glowplug_core::{Instant, Rng};
 
 use super::refusal::Refusal;
 use super::sorted_set::SortedSet;
+use super::streams::Stream;
 
 pub(super) type List = VecDeque<Bytes>;
 pub(super) type Set = BTreeSet<Bytes>;
@@ -21,6 +22,7 @@ pub(super) enum Stored {
     Set(Set),
     Hash(Hash),
     SortedSet(SortedSet),
+    Stream(Stream),
 }
 
 impl Stored {
@@ -31,13 +33,14 @@ impl Stored {
             Self::Set(_) => "set",
             Self::Hash(_) => "hash",
             Self::SortedSet(_) => "zset",
+            Self::Stream(_) => "stream",
         }
     }
 
-    /// Containers vanish with their last element.
+    /// Containers vanish with their last element; but not streams, which have groups.
     fn is_empty_container(&self) -> bool {
         match self {
-            Self::String(_) => false,
+            Self::String(_) | Self::Stream(_) => false,
             Self::List(list) => list.is_empty(),
             Self::Set(set) => set.is_empty(),
             Self::Hash(hash) => hash.is_empty(),
@@ -77,7 +80,7 @@ macro_rules! kind {
     )*};
 }
 
-kind!(String: Bytes, List: List, Set: Set, Hash: Hash, SortedSet: SortedSet);
+kind!(String: Bytes, List: List, Set: Set, Hash: Hash, SortedSet: SortedSet, Stream: Stream);
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {

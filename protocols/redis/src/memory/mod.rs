@@ -4,8 +4,8 @@
 //! published messages and pops that waited, to others. [`Handle`] shares one between connections, and [`Connection`] makes of it
 //! one end of a byte stream, so that any runtime serves it with the loop it has for every other protocol.
 //!
-//! It knows strings, keys that end, lists, sets, sorted sets and hashes, `SORT`, transactions with `WATCH`, published messages and
-//! the pops that wait. It keeps nothing on disk, has no users but one password, and knows no scripts, streams or clusters.
+//! It knows strings, keys that end, lists, sets, sorted sets, hashes and streams with their groups, `SORT`, transactions with `WATCH`, published messages and
+//! the pops that wait; and it tells clients what has changed of what they read. It keeps nothing on disk, has no users but one password, and knows no clusters; of scripts it runs those that a test [gives it in Rust](Config::script).
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -31,8 +31,10 @@ mod hashes;
 #[expect(clippy::unnecessary_wraps, reason = "the table of commands wants one signature")]
 mod keys;
 mod lists;
+mod monitor;
 mod pubsub;
 mod refusal;
+mod scripts;
 mod server;
 mod session;
 #[expect(clippy::unused_self, reason = "the table of commands wants one signature")]
@@ -41,9 +43,11 @@ mod sets;
 mod sort;
 mod sorted_set;
 mod sorted_sets;
+mod streams;
 #[expect(clippy::unnecessary_wraps, reason = "the table of commands wants one signature")]
 mod strings;
 mod table;
+mod tracking;
 mod transactions;
 
 use core::time::Duration;
@@ -52,10 +56,14 @@ use bytes::Bytes;
 use glowplug_core::{Instant, Rng, Seed};
 
 pub use connection::{Connection, Handle};
+pub use scripts::ScriptRun;
 pub use server::{ConnectionId, Output, Server};
 
+use crate::Script;
 use crate::config::ServerConfig;
+use crate::wire::Value;
 use database::Database;
+use scripts::Scripts;
 
 /// `SRANDMEMBER` may name a member again and again, and so could ask for any amount of memory.
 const MAX_REPEATED_PICKS: usize = 1 << 20;
@@ -72,7 +80,10 @@ pub struct Config {
     max_string_len: usize,
     max_connections: usize,
     max_mailbox: usize,
+    max_tracked_keys: usize,
     seed: Seed,
+    scripts: Scripts,
+    scripting: bool,
     connection: ServerConfig,
 }
 
@@ -119,6 +130,42 @@ impl Config {
         self
     }
 
+    /// How many keys are remembered for clients that read them with `CLIENT TRACKING` on; those who read one more are told that another has
+    /// changed. Default 1,000,000; at least 1.
+    pub fn max_tracked_keys(mut self, keys: usize) -> Self {
+        self.max_tracked_keys = keys.max(1);
+        self
+    }
+
+    /// Says in Rust what a script does: there is no Lua here. Other scripts are refused; those of this library's locks are known.
+    ///
+    /// ```
+    /// use glowplug_redis::{Script, memory, wire::Value};
+    /// let push_unique = Script::new("if redis.call('sadd', KEYS[2], ARGV[1]) == 1 then return redis.call('rpush', KEYS[1], ARGV[1]) end return 0");
+    /// let config = memory::Config::new().script(&push_unique, |run| {
+    ///     let (list, set, member) = (run.keys()[0].clone(), run.keys()[1].clone(), run.args()[0].clone());
+    ///     match run.call([&b"SADD"[..], &set, &member]) {
+    ///         Value::Integer(1) => run.call([&b"RPUSH"[..], &list, &member]),
+    ///         _ => Value::Integer(0),
+    ///     }
+    /// });
+    /// # let _ = config;
+    /// ```
+    pub fn script(
+        mut self,
+        script: &Script,
+        run: impl Fn(&mut ScriptRun<'_>) -> Value + Send + Sync + 'static,
+    ) -> Self {
+        self.scripts.insert(script, run);
+        self
+    }
+
+    /// Whether there are scripts at all; without them, `EVAL` and its like are not known. Default yes.
+    pub fn scripting(mut self, yes: bool) -> Self {
+        self.scripting = yes;
+        self
+    }
+
     /// Where `RANDOMKEY`, `SPOP` and `SRANDMEMBER` take their chances from. Default: always the same.
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = seed;
@@ -141,7 +188,10 @@ impl Default for Config {
             max_string_len: 64 << 20,
             max_connections: 10_000,
             max_mailbox: 16 << 20,
+            max_tracked_keys: 1_000_000,
             seed: Seed::from_u64(0),
+            scripts: Scripts::default(),
+            scripting: true,
             connection: ServerConfig::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! The server as a whole: sessions, databases, and which command goes where.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ use super::pubsub::PubSub;
 use super::refusal::Refusal;
 use super::session::{Blocked, Session};
 use super::table::{self, Command, Run};
-use super::{Config, Db};
+use super::{Config, Db, monitor, streams};
 use crate::wire::{Protocol, ReceivedCommand, Value};
 
 /// The number of a connection.
@@ -63,6 +63,14 @@ pub struct Server {
     /// Who watches a key of a database.
     pub(super) watchers: BTreeMap<(usize, Bytes), Vec<ConnectionId>>,
     pub(super) pubsub: PubSub,
+    /// Who is to be told when a key changes, because it was read with tracking on.
+    pub(super) tracked: BTreeMap<Bytes, BTreeSet<ConnectionId>>,
+    /// Scripts that were sent in full since they were last forgotten.
+    pub(super) known_scripts: BTreeSet<String>,
+    /// Who is shown every command.
+    pub(super) monitors: BTreeSet<ConnectionId>,
+    /// Whose command runs.
+    pub(super) caller: Option<ConnectionId>,
     /// Who waits for an element, first come first.
     pub(super) blocked: Vec<ConnectionId>,
     rng: Rng,
@@ -78,6 +86,10 @@ impl Server {
             sessions: BTreeMap::new(),
             watchers: BTreeMap::new(),
             pubsub: PubSub::default(),
+            tracked: BTreeMap::new(),
+            known_scripts: BTreeSet::new(),
+            monitors: BTreeSet::new(),
+            caller: None,
             blocked: Vec::new(),
             rng: config.seed.rng(),
             next_id: 0,
@@ -104,12 +116,15 @@ impl Server {
         self.unwatch(id);
         let Some(session) = self.sessions.remove(&id) else { return };
         self.pubsub.forget(id, &session);
+        self.untrack(id, session.tracking.as_ref());
+        self.monitors.remove(&id);
         self.blocked.retain(|blocked| *blocked != id);
     }
 
     /// Runs a command that `id` sent. What comes of it is taken with [`poll_output`](Self::poll_output).
     pub fn call(&mut self, now: Instant, id: ConnectionId, command: &ReceivedCommand) {
         self.handle_timeout(now);
+        self.caller = Some(id);
         let outcome = self.dispatch(id, command);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         match outcome {
@@ -121,6 +136,7 @@ impl Server {
             session.post(Output::Close);
         }
         self.settle();
+        self.caller = None;
     }
 
     /// What there is for `id`, oldest first.
@@ -158,13 +174,18 @@ impl Server {
 
     /// True while what others do may have output for `id` come: it listens, or it waits.
     pub fn waits_for_others(&self, id: ConnectionId) -> bool {
-        self.sessions.get(&id).is_some_and(Session::waits_for_others)
+        self.monitors.contains(&id) || self.sessions.get(&id).is_some_and(Session::waits_for_others)
     }
 
     fn dispatch(&mut self, id: ConnectionId, received: &ReceivedCommand) -> Outcome {
         let Some(session) = self.sessions.get_mut(&id) else { return Outcome::Answered };
         let args = Args(received);
-        let command = match find(args) {
+        let scripting = self.config.scripting;
+        let known = find(args).and_then(|command| match command.name {
+            "EVAL" | "EVALSHA" | "SCRIPT" if !scripting => Err(unknown(args)),
+            _ => Ok(command),
+        });
+        let command = match known {
             Ok(command) => command,
             Err(refusal) => {
                 if let Some(transaction) = &mut session.transaction {
@@ -193,6 +214,22 @@ impl Server {
         self.run(id, command, received, true)
     }
 
+    /// Shows a command to those who watch, before it runs.
+    fn show(&mut self, id: ConnectionId, command: &Command, received: &ReceivedCommand) {
+        // What is secret is not shown.
+        if self.monitors.is_empty() || matches!(command.name, "AUTH" | "HELLO" | "EXEC" | "MONITOR") {
+            return;
+        }
+        let unix = self.config.unix_time_at_zero.saturating_add(self.now - Instant::ZERO);
+        let database = self.sessions.get(&id).map_or(0, |session| session.database);
+        let line = Bytes::from(monitor::line(unix, database, id, received));
+        for watcher in &self.monitors {
+            if let Some(session) = self.sessions.get_mut(watcher) {
+                session.post_message(Value::Simple(line.clone()), line.len(), self.config.max_mailbox);
+            }
+        }
+    }
+
     /// Runs a command, in a transaction or (`may_block`) outside of one.
     pub(super) fn run(
         &mut self,
@@ -202,23 +239,34 @@ impl Server {
         may_block: bool,
     ) -> Outcome {
         let args = Args(received);
+        self.show(id, command, received);
         match command.run {
-            Run::Data(run) => match self.db(id) {
-                Some(mut db) => run(&mut db, args).into(),
-                None => Outcome::Answered,
-            },
+            Run::Data(run) => {
+                let Some(mut db) = self.db(id) else { return Outcome::Answered };
+                let answer = run(&mut db, args);
+                self.track(id, args);
+                answer.into()
+            }
             Run::Server(run) => run(self, id, args),
-            Run::Blocking(run) => {
-                let until = match wait(args) {
-                    Ok(wait) => wait.map(|wait| self.now + wait),
+            Run::Blocking(run, wait) => {
+                let wait = match wait(args) {
+                    Ok(wait) => wait,
                     Err(refusal) => return Err(refusal).into(),
                 };
                 let Some(mut db) = self.db(id) else { return Outcome::Answered };
+                let resolved =
+                    if command.name == "XREAD" { streams::without_dollars(&db, received) } else { None };
+                let received = resolved.as_ref().unwrap_or(received);
+                let args = Args(received);
                 match run(&mut db, args) {
                     Ok(Some(value)) => Outcome::Reply(value),
                     Err(refusal) => Err(refusal).into(),
-                    Ok(None) if !may_block => Outcome::Reply(Value::NullArray),
+                    Ok(None) if !may_block || wait == Wait::Not => Outcome::Reply(Value::NullArray),
                     Ok(None) => {
+                        let until = match wait {
+                            Wait::For(time) => Some(self.now + time),
+                            Wait::Not | Wait::Forever => None,
+                        };
                         if let Some(session) = self.sessions.get_mut(&id) {
                             session.blocked = Some(Blocked { command: received.clone(), until });
                             self.blocked.push(id);
@@ -249,6 +297,7 @@ impl Server {
             for index in 0..self.databases.len() {
                 for key in self.databases[index].take_changed() {
                     any = true;
+                    self.tell_of_change(&key);
                     for id in self.watchers.get(&(index, key)).into_iter().flatten() {
                         if let Some(session) = self.sessions.get_mut(id) {
                             session.watch_broken = true;
@@ -274,7 +323,7 @@ impl Server {
         };
         let command = command.clone();
         let args = Args(&command);
-        let Ok(Command { run: Run::Blocking(run), .. }) = find(args) else { return };
+        let Ok(Command { run: Run::Blocking(run, _), .. }) = find(args) else { return };
         let Some(mut db) = self.db(id) else { return };
         // A key that now holds something else is waited for further.
         if let Ok(Some(value)) = run(&mut db, args) {
@@ -294,29 +343,37 @@ impl Server {
 
 /// The command that is meant, its number of arguments checked.
 pub(super) fn find(args: Args<'_>) -> Result<&'static Command, Refusal> {
-    let Some(command) = table::find(args.get(0)) else {
-        let shown = |text: &[u8]| String::from_utf8_lossy(&text[..text.len().min(128)]).into_owned();
-        let mut beginning = String::new();
-        for arg in args.from(1) {
-            if beginning.len() >= 128 {
-                break;
-            }
-            beginning.push('\'');
-            beginning.push_str(&shown(arg));
-            beginning.push_str("' ");
-        }
-        let name = shown(args.get(0));
-        return Err(Refusal::saying(format!(
-            "ERR unknown command '{name}', with args beginning with: {beginning}"
-        )));
-    };
+    let Some(command) = table::find(args.get(0)) else { return Err(unknown(args)) };
     let wanted = command.arity.unsigned_abs() as usize;
     let fits = if command.arity < 0 { args.len() >= wanted } else { args.len() == wanted };
     if fits { Ok(command) } else { Err(Refusal::wrong_arity(&args.lower_name())) }
 }
 
-/// How long a pop may wait: its last argument, in seconds; `None` is for ever.
-fn wait(args: Args<'_>) -> Result<Option<Duration>, Refusal> {
+fn unknown(args: Args<'_>) -> Refusal {
+    let shown = |text: &[u8]| String::from_utf8_lossy(&text[..text.len().min(128)]).into_owned();
+    let mut beginning = String::new();
+    for arg in args.from(1) {
+        if beginning.len() >= 128 {
+            break;
+        }
+        beginning.push('\'');
+        beginning.push_str(&shown(arg));
+        beginning.push_str("' ");
+    }
+    let name = shown(args.get(0));
+    Refusal::saying(format!("ERR unknown command '{name}', with args beginning with: {beginning}"))
+}
+
+/// How long a command waits where there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Not,
+    For(Duration),
+    Forever,
+}
+
+/// How long a pop may wait: its last argument, in seconds; 0 is for ever.
+pub(super) fn last_argument(args: Args<'_>) -> Result<Wait, Refusal> {
     let seconds = args
         .float(args.len() - 1)
         .ok()
@@ -326,8 +383,8 @@ fn wait(args: Args<'_>) -> Result<Option<Duration>, Refusal> {
         return Err(Refusal::of("ERR timeout is negative"));
     }
     if seconds == 0.0 {
-        return Ok(None);
+        return Ok(Wait::Forever);
     }
     let wait = Duration::try_from_secs_f64(seconds);
-    wait.map(Some).map_err(|_| Refusal::of("ERR timeout is out of range"))
+    wait.map(Wait::For).map_err(|_| Refusal::of("ERR timeout is out of range"))
 }

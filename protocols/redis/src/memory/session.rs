@@ -23,6 +23,7 @@ pub(super) struct Session {
     pub(super) patterns: BTreeSet<Bytes>,
     pub(super) shards: BTreeSet<Bytes>,
     pub(super) blocked: Option<Blocked>,
+    pub(super) tracking: Option<Tracking>,
     outbox: VecDeque<Output>,
     /// Bytes of messages in `outbox`.
     mail: usize,
@@ -34,6 +35,15 @@ pub(super) struct Transaction {
     pub(super) commands: Vec<ReceivedCommand>,
     /// One of them was refused already.
     pub(super) spoiled: bool,
+}
+
+/// What a session wants to be told of.
+#[derive(Debug)]
+pub(super) struct Tracking {
+    /// Changes of every key that begins with one of these; `None`: of those that the session has read.
+    pub(super) prefixes: Option<Vec<Bytes>>,
+    /// Not of its own changes.
+    pub(super) no_loop: bool,
 }
 
 /// A pop that waits.
@@ -58,7 +68,7 @@ impl Session {
     }
 
     pub(super) fn waits_for_others(&self) -> bool {
-        self.blocked.is_some() || self.subscriptions() + self.shards.len() > 0
+        self.blocked.is_some() || self.tracking.is_some() || self.subscriptions() + self.shards.len() > 0
     }
 
     pub(super) fn post(&mut self, output: Output) {

@@ -12,6 +12,7 @@ use super::refusal::{Answer, Refusal};
 use super::server::{ConnectionId, Outcome, Output, Server};
 use super::session::Session;
 use super::table;
+use super::tracking::tracking_info;
 use crate::wire::{Protocol, Value};
 
 /// The version of Redis whose behaviour this is meant to be.
@@ -136,6 +137,8 @@ impl Server {
         let authenticated = self.config.password.is_none();
         if let Some(session) = self.sessions.remove(&id) {
             self.pubsub.forget(id, &session);
+            self.untrack(id, session.tracking.as_ref());
+            self.monitors.remove(&id);
             self.sessions.insert(id, Session::new(authenticated));
         }
         if let Some(session) = self.sessions.get_mut(&id) {
@@ -174,6 +177,11 @@ impl Server {
         let Some(entry) = self.databases[from].remove(key) else { return Ok(Value::Integer(0)) };
         self.databases[to].put_entry(key, entry);
         Ok(Value::Integer(1))
+    }
+
+    pub(super) fn monitor(&mut self, id: ConnectionId, _args: Args<'_>) -> Outcome {
+        self.monitors.insert(id);
+        Outcome::Reply(Value::OK)
     }
 
     pub(super) fn flushall(&mut self, _id: ConnectionId, args: Args<'_>) -> Outcome {
@@ -228,11 +236,18 @@ impl Server {
     }
 
     fn try_client(&mut self, id: ConnectionId, args: Args<'_>) -> Answer {
+        if args.is(1, "TRACKING") {
+            return self.set_tracking(id, args);
+        }
         let session = self.session(id)?;
         match args.len() {
             2 if args.is(1, "ID") => Ok(Value::Integer(id.0.cast_signed())),
             2 if args.is(1, "GETNAME") && session.name.is_empty() => Ok(Value::Null),
             2 if args.is(1, "GETNAME") => Ok(Value::Bulk(session.name.clone())),
+            2 if args.is(1, "GETREDIR") => {
+                Ok(Value::Integer(if session.tracking.is_some() { 0 } else { -1 }))
+            }
+            2 if args.is(1, "TRACKINGINFO") => Ok(tracking_info(session)),
             2 if args.is(1, "INFO") => {
                 let name = String::from_utf8_lossy(&session.name).into_owned();
                 let resp = if session.protocol == Protocol::Resp3 { 3 } else { 2 };
@@ -250,7 +265,7 @@ impl Server {
     }
 }
 
-fn unknown_subcommand(args: Args<'_>) -> Answer {
+pub(super) fn unknown_subcommand(args: Args<'_>) -> Answer {
     let word = String::from_utf8_lossy(args.get(1)).into_owned();
     let name = args.lower_name().to_ascii_uppercase();
     Err(Refusal::saying(format!("ERR unknown subcommand '{word}'. Try {name} HELP.")))

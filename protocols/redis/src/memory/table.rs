@@ -2,16 +2,19 @@
 
 use super::args::Args;
 use super::refusal::{Answer, Refusal};
-use super::server::{ConnectionId, Outcome, Server};
-use super::{Db, hashes, keys, lists, sets, sort, sorted_sets, strings};
+use super::server::{ConnectionId, Outcome, Server, Wait, last_argument};
+use super::{Db, hashes, keys, lists, sets, sort, sorted_sets, streams, strings};
 use crate::wire::Value;
 
 /// What runs a command.
 pub(super) enum Run {
     /// On the data of one database.
     Data(fn(&mut Db<'_>, Args<'_>) -> Answer),
-    /// On the data of one database; where there is nothing, it waits. The last argument says how long.
-    Blocking(fn(&mut Db<'_>, Args<'_>) -> Result<Option<Value>, Refusal>),
+    /// On the data of one database; where there is nothing, it waits as long as the second says.
+    Blocking(
+        fn(&mut Db<'_>, Args<'_>) -> Result<Option<Value>, Refusal>,
+        fn(Args<'_>) -> Result<Wait, Refusal>,
+    ),
     /// On the server as a whole, or on the session.
     Server(fn(&mut Server, ConnectionId, Args<'_>) -> Outcome),
 }
@@ -33,7 +36,15 @@ const fn blocking(
     arity: i32,
     run: fn(&mut Db<'_>, Args<'_>) -> Result<Option<Value>, Refusal>,
 ) -> Command {
-    Command { name, arity, run: Run::Blocking(run) }
+    Command { name, arity, run: Run::Blocking(run, last_argument) }
+}
+
+const fn reading(
+    name: &'static str,
+    arity: i32,
+    run: fn(&mut Db<'_>, Args<'_>) -> Result<Option<Value>, Refusal>,
+) -> Command {
+    Command { name, arity, run: Run::Blocking(run, streams::wait) }
 }
 
 const fn server(
@@ -65,6 +76,8 @@ static COMMANDS: &[Command] = &[
     data("DEL", -2, keys::del),
     server("DISCARD", 1, Server::discard),
     server("ECHO", 2, Server::echo),
+    server("EVAL", -3, Server::eval),
+    server("EVALSHA", -3, Server::evalsha),
     server("EXEC", 1, Server::exec),
     data("EXISTS", -2, keys::exists),
     data("EXPIRE", -3, keys::expire),
@@ -111,6 +124,7 @@ static COMMANDS: &[Command] = &[
     data("LSET", 4, lists::lset),
     data("LTRIM", 4, lists::ltrim),
     data("MGET", -2, strings::mget),
+    server("MONITOR", 1, Server::monitor),
     server("MOVE", 3, Server::move_key),
     data("MSET", -3, strings::mset),
     data("MSETNX", -3, strings::msetnx),
@@ -138,6 +152,7 @@ static COMMANDS: &[Command] = &[
     data("SADD", -3, sets::sadd),
     data("SCAN", -2, keys::scan),
     data("SCARD", 2, sets::scard),
+    server("SCRIPT", -2, Server::script),
     data("SDIFF", -2, sets::sdiff),
     data("SDIFFSTORE", -3, sets::sdiffstore),
     server("SELECT", 2, Server::select),
@@ -173,6 +188,16 @@ static COMMANDS: &[Command] = &[
     server("UNSUBSCRIBE", -1, Server::unsubscribe),
     server("UNWATCH", 1, Server::unwatch_command),
     server("WATCH", -2, Server::watch),
+    data("XACK", -4, streams::xack),
+    data("XADD", -5, streams::xadd),
+    data("XDEL", -3, streams::xdel),
+    data("XGROUP", -2, streams::xgroup),
+    data("XLEN", 2, streams::xlen),
+    data("XPENDING", 3, streams::xpending),
+    data("XRANGE", -4, streams::xrange),
+    reading("XREAD", -4, streams::xread),
+    reading("XREADGROUP", -7, streams::xreadgroup),
+    data("XREVRANGE", -4, streams::xrevrange),
     data("ZADD", -4, sorted_sets::zadd),
     data("ZCARD", 2, sorted_sets::zcard),
     data("ZCOUNT", 4, sorted_sets::zcount),

@@ -85,6 +85,35 @@ impl Reply {
         }
     }
 
+    /// The same in memory of its own: what is kept for long must not hold a read buffer.
+    pub(crate) fn detached(&self) -> Self {
+        let copied = |text: &Bytes| Bytes::copy_from_slice(text);
+        match self {
+            Self::BigNumber(digits) => Self::BigNumber(copied(digits)),
+            Self::Simple(text) => Self::Simple(copied(text)),
+            Self::Bulk(text) => Self::Bulk(copied(text)),
+            Self::Verbatim { format, text } => Self::Verbatim { format: *format, text: copied(text) },
+            Self::Aggregate(aggregate) => Self::Aggregate(aggregate.subtree(0)),
+            Self::Null | Self::Boolean(_) | Self::Integer(_) | Self::Double(_) | Self::Error(_) => {
+                self.clone()
+            }
+        }
+    }
+
+    /// How many bytes a detached reply holds beside itself.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::BigNumber(text) | Self::Simple(text) | Self::Bulk(text) | Self::Verbatim { text, .. } => {
+                text.len()
+            }
+            Self::Error(error) => error.text.len(),
+            Self::Aggregate(aggregate) => {
+                aggregate.data.len() + aggregate.table.as_ref().map_or(0, |table| table.len())
+            }
+            Self::Null | Self::Boolean(_) | Self::Integer(_) | Self::Double(_) => 0,
+        }
+    }
+
     /// True for a push: it answers no command.
     pub fn is_push(&self) -> bool {
         matches!(self, Self::Aggregate(aggregate) if aggregate.kind() == AggregateKind::Push)

@@ -72,6 +72,11 @@ impl<P: RequestProtocol, R: Runtime, T: Transport> Connection<P, R, T> {
         output
     }
 
+    /// Looks at the machine, or acts on it where that gives the task nothing to do; as quick as [`with_machine`](Self::with_machine).
+    pub fn peek_machine<O>(&self, f: impl FnOnce(&mut P) -> O) -> O {
+        f(&mut self.shared.lock().machine)
+    }
+
     /// Asks the machine to finish: no new calls, those in flight complete.
     pub fn close(&self) {
         let now = self.runtime.now();

@@ -23,11 +23,19 @@ pub struct Config {
     pub max_waiting: usize,
     /// How many events nobody has taken are kept; the oldest give way. Default 1,024.
     pub max_events: usize,
+    /// Whether a lone call may drive the connection itself. What the server says unasked is then read up to 20 ms late on a connection that was
+    /// busy a moment ago. Default true.
+    pub callers_drive: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { call_timeout: Some(Duration::from_secs(30)), max_waiting: 65_536, max_events: 1024 }
+        Self {
+            call_timeout: Some(Duration::from_secs(30)),
+            max_waiting: 65_536,
+            max_events: 1024,
+            callers_drive: true,
+        }
     }
 }
 
@@ -47,6 +55,12 @@ impl Config {
     /// Sets how many events nobody has taken are kept.
     pub fn max_events(mut self, events: usize) -> Self {
         self.max_events = events.max(1);
+        self
+    }
+
+    /// Sets whether a lone call may drive the connection itself.
+    pub fn callers_drive(mut self, yes: bool) -> Self {
+        self.callers_drive = yes;
         self
     }
 }
@@ -209,6 +223,7 @@ impl<P: RequestProtocol, T: Transport> State<P, T> {
     fn lead(&mut self, id: SlotId, now: Instant, timeout: Option<Duration>) -> Submitted<T> {
         let may = self.task == Task::Ticking || self.lonely_since.is_some_and(|since| now < since + TICK);
         let may = may
+            && self.config.callers_drive
             && self.task != Task::Awake
             && self.waiting.is_empty()
             // Who listens for events wants them when they come, not when the task looks in.
