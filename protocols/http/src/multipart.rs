@@ -129,6 +129,7 @@ fn escape(text: &str) -> String {
 
 /// How much of a form is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "each is named as the method that sets it")]
 pub struct MultipartLimits {
     max_parts: usize,
     max_head_len: usize,

@@ -240,13 +240,10 @@ impl MultipartReader {
             match input.get(end + 1) {
                 Some(b'\n') => {}
                 // What comes behind a bare CR in the midst of a name is no better than the CR itself.
-                Some(_) if end > 0 && !input[..end].contains(&b':') => {
+                _ if end > 0 && !input[..end].contains(&b':') => {
                     return Err(self.error_at(end, MultipartReason::Head));
                 }
                 Some(_) => return Err(self.error_at(end + 1, MultipartReason::Head)),
-                None if end > 0 && !input[..end].contains(&b':') => {
-                    return Err(self.error_at(end, MultipartReason::Head));
-                }
                 None => return Ok(None),
             }
             let line = self.take(input, end + 2).freeze().slice(..end);

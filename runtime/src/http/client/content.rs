@@ -20,6 +20,7 @@ use crate::http::coding::decode::{self, DecodeConfig, Decoded, DecodedError};
 /// Like [`Incoming`] it owns the connection until its end: dropping it gives the rest up.
 pub struct Content<R: Runtime>(Kind<R>);
 
+#[allow(clippy::large_enum_variant, reason = "the large one is the one that counts: it costs no allocation")]
 enum Kind<R: Runtime> {
     Plain(Incoming<R>),
     #[cfg(feature = "http-compression")]

@@ -15,6 +15,7 @@ use crate::Runtime;
 
 /// How many cookies a jar holds, and how long they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "each is named as the method that sets it")]
 pub struct CookieLimits {
     max_cookies: usize,
     max_per_domain: usize,
