@@ -321,12 +321,8 @@ impl Resolver {
         let token = Token(self.new_id());
         let Some(flight) = self.flights.get_mut(&id) else { return };
         let limit = match self.servers.get(server) {
-            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost. One
-            // that was lost altogether must not cost the whole lookup either.
-            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => match flight.pass {
-                0 => self.config.timeout.min(FIRST_TCP_TIMEOUT),
-                _ => self.config.timeout,
-            },
+            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost.
+            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => self.config.timeout,
             Some(server) => server.time_limit(&self.config, flight.pass),
             None => self.config.timeout,
         };
@@ -476,9 +472,6 @@ fn leg_of(
         change(leg);
     }
 }
-
-/// In the first pass an answer that did not fit has at most so long over TCP: room for one lost segment while connecting.
-const FIRST_TCP_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// How many ended lookups and flights leave their memory to others.
 const SPARE: usize = 256;
