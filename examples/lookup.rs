@@ -6,6 +6,7 @@
 //! cargo run --example lookup -- -x 192.0.2.1                   # the names of an address
 //! cargo run --example lookup -- example.org @9.9.9.9           # ask this server
 //! cargo run --example lookup -- example.org @9.9.9.9 --tls dns.quad9.net --on smol
+//! cargo run --example lookup -- example.org @9.9.9.9 --https https://dns.quad9.net/dns-query
 //! ```
 //!
 //! It ends with 1 when nothing was found, with 2 when the command line makes no sense.
@@ -19,7 +20,8 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 use glowplug::core::Instant;
 use glowplug::dns::resolver::{Answer, Freshness, LookupError, Source};
 use glowplug::dns::{Name, Record, RecordType};
-use glowplug::runtime::dns::{Resolver, ResolverDrive};
+use glowplug::runtime::dns::{HttpsConfig, Resolver, ResolverDrive};
+use glowplug::runtime::http::Reaper;
 use glowplug::runtime::tls::ClientConfig;
 use glowplug::runtime::{Runtime, Spawn};
 use glowplug::smol::Smol;
@@ -31,16 +33,18 @@ struct Options {
     server: Option<SocketAddr>,
     /// The name that the server has to show under TLS.
     tls: Option<String>,
+    /// The URL that the server answers at over HTTPS.
+    https: Option<String>,
     smol: bool,
 }
 
-const HELP: &str = "lookup NAME [TYPE...] [@SERVER] [--tls SERVER-NAME] [--on tokio|smol]\n\
+const HELP: &str = "lookup NAME [TYPE...] [@SERVER] [--tls SERVER-NAME | --https URL] [--on tokio|smol]\n\
                     lookup -x ADDRESS [@SERVER]";
 
 fn options() -> Result<Options, lexopt::Error> {
     use lexopt::prelude::*;
     let mut options =
-        Options { what: String::new(), types: Vec::new(), server: None, tls: None, smol: false };
+        Options { what: String::new(), types: Vec::new(), server: None, tls: None, https: None, smol: false };
     let mut server = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -51,6 +55,7 @@ fn options() -> Result<Options, lexopt::Error> {
                 options.types = vec![RecordType::PTR];
             }
             Long("tls") => options.tls = Some(parser.value()?.string()?),
+            Long("https") => options.https = Some(parser.value()?.string()?),
             Long("on") => options.smol = parser.value()?.string()? == "smol",
             Long("help") => {
                 println!("{HELP}");
@@ -70,13 +75,17 @@ fn options() -> Result<Options, lexopt::Error> {
         return Err(HELP.into());
     }
     if let Some(text) = server {
-        let port = if options.tls.is_some() { 853 } else { 53 };
+        let port = match (&options.https, &options.tls) {
+            (Some(_), _) => 443,
+            (None, Some(_)) => 853,
+            (None, None) => 53,
+        };
         let address =
             text.parse().or_else(|_| text.parse().map(|address: IpAddr| SocketAddr::new(address, port)));
         options.server = Some(address.map_err(|_| format!("a server is an address: {text}"))?);
     }
-    if options.tls.is_some() && options.server.is_none() {
-        return Err("--tls wants @SERVER".into());
+    if (options.tls.is_some() || options.https.is_some()) && options.server.is_none() {
+        return Err("--tls and --https want @SERVER".into());
     }
     Ok(options)
 }
@@ -108,13 +117,18 @@ fn main() -> ExitCode {
 /// Looks everything up, all of it at once, and prints it; whether anything was found.
 async fn look<R>(runtime: R, options: &Options) -> Result<bool, Box<dyn std::error::Error>>
 where
-    R: Runtime + Spawn<ResolverDrive<R>>,
+    R: Runtime<Stream: Send, Timer: Send, Connecting: Send, Resolving: Send>
+        + Spawn<ResolverDrive<R>>
+        + Spawn<Reaper<R>>
+        + Send
+        + Sync,
 {
     let builder = Resolver::builder(runtime.clone());
-    let resolver = match (options.server, &options.tls) {
-        (None, _) => builder.system()?,
-        (Some(server), None) => builder.server(server),
-        (Some(server), Some(name)) => builder.tls_server(server, name, &ClientConfig::platform()?),
+    let resolver = match (options.server, &options.tls, &options.https) {
+        (None, ..) => builder.system()?,
+        (Some(server), None, None) => builder.server(server),
+        (Some(server), _, Some(url)) => builder.https_server(server, &HttpsConfig::new(url)?),
+        (Some(server), Some(name), None) => builder.tls_server(server, name, &ClientConfig::platform()?),
     }
     .build();
     let begin = runtime.now();

@@ -54,44 +54,56 @@ pub enum Said<A, E> {
     Last(Token, A),
 }
 
+/// What both machines of ours have under the same names.
+macro_rules! forward {
+    ($request:ty) => {
+        fn submit(
+            &mut self,
+            now: Instant,
+            token: Token,
+            request: $request,
+        ) -> Result<(), SubmitError<$request>> {
+            Self::submit(self, now, token, request)
+        }
+
+        fn cancel(&mut self, token: Token) {
+            Self::cancel(self, token);
+        }
+
+        fn poll_order(&mut self) -> Option<Order> {
+            Self::poll_order(self)
+        }
+
+        fn has_orders(&self) -> bool {
+            Self::has_orders(self)
+        }
+
+        fn handle_reply(&mut self, now: Instant, token: Token, result: Result<Reply, ExchangeError>) {
+            Self::handle_reply(self, now, token, result);
+        }
+
+        fn poll_timeout(&self) -> Option<Instant> {
+            Self::poll_timeout(self)
+        }
+
+        fn handle_timeout(&mut self, now: Instant) {
+            Self::handle_timeout(self, now);
+        }
+    };
+}
+
 impl Machine for ResolverMachine {
     type Request = Request;
     type Answer = Answer;
     type Error = LookupError;
 
-    fn submit(&mut self, now: Instant, token: Token, request: Request) -> Result<(), SubmitError<Request>> {
-        Self::submit(self, now, token, request)
-    }
-
-    fn cancel(&mut self, token: Token) {
-        Self::cancel(self, token);
-    }
+    forward!(Request);
 
     fn poll_event(&mut self) -> Option<Said<Answer, LookupError>> {
         Some(match Self::poll_event(self)? {
             Event::Answer(token, answer) => Said::Answer(token, answer),
             Event::Done(token, result) => Said::Done(token, result),
         })
-    }
-
-    fn poll_order(&mut self) -> Option<Order> {
-        Self::poll_order(self)
-    }
-
-    fn has_orders(&self) -> bool {
-        Self::has_orders(self)
-    }
-
-    fn handle_reply(&mut self, now: Instant, token: Token, result: Result<Reply, ExchangeError>) {
-        Self::handle_reply(self, now, token, result);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        Self::handle_timeout(self, now);
     }
 
     fn too_many() -> LookupError {
@@ -108,39 +120,13 @@ impl Machine for Direct {
     type Answer = Reply;
     type Error = QueryError;
 
-    fn submit(&mut self, now: Instant, token: Token, request: Query) -> Result<(), SubmitError<Query>> {
-        Self::submit(self, now, token, request)
-    }
-
-    fn cancel(&mut self, token: Token) {
-        Self::cancel(self, token);
-    }
+    forward!(Query);
 
     fn poll_event(&mut self) -> Option<Said<Reply, QueryError>> {
         Some(match Self::poll_event(self)? {
             (token, Ok(reply)) => Said::Last(token, reply),
             (token, Err(error)) => Said::Done(token, Err(error)),
         })
-    }
-
-    fn poll_order(&mut self) -> Option<Order> {
-        Self::poll_order(self)
-    }
-
-    fn has_orders(&self) -> bool {
-        Self::has_orders(self)
-    }
-
-    fn handle_reply(&mut self, now: Instant, token: Token, result: Result<Reply, ExchangeError>) {
-        Self::handle_reply(self, now, token, result);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        Self::handle_timeout(self, now);
     }
 
     fn too_many() -> QueryError {

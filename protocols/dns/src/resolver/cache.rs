@@ -14,6 +14,7 @@ use crate::wire::{Name, RecordType};
 
 #[derive(Debug)]
 struct Entry {
+    hash: u64,
     name: Name,
     rtype: RecordType,
     finding: Arc<Finding>,
@@ -43,8 +44,15 @@ impl HashKeys {
     }
 
     pub(super) fn hash(self, name: &Name, rtype: RecordType) -> u64 {
+        // Eight bytes at a time, each blind to case; what else that bit hides is told apart by comparing.
+        const LOWER: u64 = 0x2020_2020_2020_2020;
         let mut hasher = SipHasher13::new_with_keys(self.0, self.1);
-        core::hash::Hash::hash(name, &mut hasher);
+        let (words, rest) = name.as_wire().as_chunks();
+        for word in words {
+            hasher.write_u64(u64::from_le_bytes(*word) | LOWER);
+        }
+        let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(byte | 0x20));
+        hasher.write_u64(last);
         hasher.write_u16(rtype.0);
         hasher.finish()
     }
@@ -55,7 +63,6 @@ impl HashKeys {
 pub(super) struct Cache {
     table: HashTable<u32>,
     entries: Vec<Entry>,
-    keys: HashKeys,
     hand: usize,
     max_entries: usize,
     /// How long entries are kept beyond their time.
@@ -63,32 +70,25 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn new(max_entries: usize, max_stale: Duration, rng: &mut Rng) -> Self {
-        Self {
-            table: HashTable::new(),
-            entries: Vec::new(),
-            keys: HashKeys::new(rng),
-            hand: 0,
-            max_entries,
-            max_stale,
-        }
+    pub(super) fn new(max_entries: usize, max_stale: Duration) -> Self {
+        Self { table: HashTable::new(), entries: Vec::new(), hand: 0, max_entries, max_stale }
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    fn find(&self, name: &Name, rtype: RecordType) -> Option<usize> {
-        let hash = self.keys.hash(name, rtype);
+    fn find(&self, hash: u64, name: &Name, rtype: RecordType) -> Option<usize> {
         let same = |index: &u32| {
             let entry = &self.entries[*index as usize];
-            entry.rtype == rtype && entry.name == *name
+            entry.hash == hash && entry.rtype == rtype && entry.name == *name
         };
         self.table.find(hash, same).map(|index| *index as usize)
     }
 
-    pub(super) fn get(&mut self, now: Instant, name: &Name, rtype: RecordType) -> Option<Hit> {
-        let index = self.find(name, rtype)?;
+    /// `hash` is that of the question, here and below.
+    pub(super) fn get(&mut self, now: Instant, hash: u64, name: &Name, rtype: RecordType) -> Option<Hit> {
+        let index = self.find(hash, name, rtype)?;
         let entry = &mut self.entries[index];
         entry.used = true;
         let finding = Arc::clone(&entry.finding);
@@ -99,14 +99,21 @@ impl Cache {
         (age < self.max_stale).then(|| Hit::Stale(finding, age, now < entry.retry_at))
     }
 
-    pub(super) fn put(&mut self, now: Instant, name: &Name, rtype: RecordType, finding: Arc<Finding>) {
+    pub(super) fn put(
+        &mut self,
+        now: Instant,
+        hash: u64,
+        name: &Name,
+        rtype: RecordType,
+        finding: Arc<Finding>,
+    ) {
         if self.max_entries == 0 || finding.ttl.is_zero() {
             return;
         }
         let expires = super::answer::expires(now, &finding);
         let entry =
-            Entry { name: name.clone(), rtype, finding, expires, retry_at: Instant::ZERO, used: false };
-        if let Some(index) = self.find(name, rtype) {
+            Entry { hash, name: name.clone(), rtype, finding, expires, retry_at: Instant::ZERO, used: false };
+        if let Some(index) = self.find(hash, name, rtype) {
             self.entries[index] = entry;
             return;
         }
@@ -118,12 +125,8 @@ impl Cache {
             self.entries[index] = entry;
             index
         };
-        let hash = self.keys.hash(name, rtype);
-        let (entries, keys) = (&self.entries, self.keys);
-        self.table.insert_unique(hash, index as u32, |index| {
-            let entry = &entries[*index as usize];
-            keys.hash(&entry.name, entry.rtype)
-        });
+        let entries = &self.entries;
+        self.table.insert_unique(hash, index as u32, |index| entries[*index as usize].hash);
     }
 
     /// Frees a place: of an entry whose time is up, or of one that was not used since the hand last passed.
@@ -135,8 +138,7 @@ impl Cache {
             if core::mem::take(&mut entry.used) && entry.expires + self.max_stale > now {
                 continue;
             }
-            let hash = self.keys.hash(&entry.name, entry.rtype);
-            if let Ok(slot) = self.table.find_entry(hash, |other| *other as usize == index) {
+            if let Ok(slot) = self.table.find_entry(entry.hash, |other| *other as usize == index) {
                 slot.remove();
             }
             return index;
@@ -144,8 +146,8 @@ impl Cache {
     }
 
     /// A refresh failed: the stale entry serves until `until` without another try.
-    pub(super) fn defer(&mut self, name: &Name, rtype: RecordType, until: Instant) {
-        if let Some(index) = self.find(name, rtype) {
+    pub(super) fn defer(&mut self, hash: u64, name: &Name, rtype: RecordType, until: Instant) {
+        if let Some(index) = self.find(hash, name, rtype) {
             self.entries[index].retry_at = until;
         }
     }

@@ -14,6 +14,8 @@ use crate::wire::{Edns, EdnsOption, Flags, Name, OptionCode, Rcode, RecordType};
 
 #[derive(Debug)]
 pub(super) struct Flight {
+    /// Of name and type.
+    pub(super) hash: u64,
     pub(super) name: Name,
     pub(super) rtype: RecordType,
     /// Lookups, and which of their legs.
@@ -53,8 +55,15 @@ pub(super) enum Step {
 }
 
 impl Flight {
-    pub(super) fn new(name: Name, rtype: RecordType, lists: Lists, config: &ResolverConfig) -> Self {
+    pub(super) fn new(
+        hash: u64,
+        name: Name,
+        rtype: RecordType,
+        lists: Lists,
+        config: &ResolverConfig,
+    ) -> Self {
         Self {
+            hash,
             name,
             rtype,
             waiters: lists.waiters,

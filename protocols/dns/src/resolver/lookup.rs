@@ -23,6 +23,8 @@ pub(super) struct Leg {
     /// How long the aliases so far hold, and whether they are out of date.
     valid_for: Duration,
     freshness: Freshness,
+    /// The cache was just asked in vain.
+    pub(super) unknown: bool,
     pub(super) flight: Option<u64>,
     pub(super) done: bool,
 }
@@ -69,7 +71,7 @@ impl Resolver {
             return self.local_addresses(token, &name, &listed, [v4, v6], Source::Hosts);
         }
         let both = [RecordType::A, RecordType::AAAA];
-        let types = &both[usize::from(!v4)..1 + usize::from(v6 && self.config.ipv6)];
+        let types = &both[usize::from(!v4)..=usize::from(v6 && self.config.ipv6)];
         match self.candidates(host) {
             Ok(candidates) => self.begin(now, token, types, candidates, false),
             Err(error) => self.finish(token, Err(LookupError::BadName(error))),
@@ -99,7 +101,10 @@ impl Resolver {
             return self.local_addresses(token, &name, LOCALHOST, families, Source::Local);
         }
         // What is known needs none of the rest.
-        if let Some(Hit::Fresh(finding, left)) = self.cache.get(now, &name, rtype)
+        let hash = self.keys.hash(&name, rtype);
+        let known = self.cache.get(now, hash, &name, rtype);
+        let unknown = known.is_none();
+        if let Some(Hit::Fresh(finding, left)) = known
             && finding.complete
         {
             if finding.records.is_empty() && !absence {
@@ -110,6 +115,9 @@ impl Resolver {
             return self.events.push_back(Event::Done(token, Ok(())));
         }
         self.begin(now, token, &[rtype], [name], absence);
+        if let Some(leg) = self.lookups.get_mut(&token).and_then(|lookup| lookup.legs.first_mut()) {
+            leg.unknown = unknown;
+        }
     }
 
     /// Answers with addresses that are known without asking.
@@ -171,6 +179,7 @@ impl Resolver {
             chain: Vec::new(),
             valid_for: Duration::MAX,
             freshness: Freshness::Fresh,
+            unknown: false,
             flight: None,
             done: false,
         };

@@ -32,7 +32,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use glowplug_core::{Instant, Rng, Seed, SubmitError, Token};
+use glowplug_core::{Instant, Seed, SubmitError, Token};
 use hashbrown::{HashMap, HashTable};
 
 pub use answer::{Answer, Event, Freshness, LookupError, SecurityVerdict, Source};
@@ -78,7 +78,6 @@ pub struct Resolver {
     hosts: Hosts,
     servers: Servers,
     cache: Cache,
-    rng: Rng,
     lookups: HashMap<Token, Lookup, IdHash>,
     flights: HashMap<u64, Flight, IdHash>,
     /// Flights by name and type.
@@ -103,14 +102,13 @@ impl Resolver {
         let server_rng = rng.seed().rng();
         Self {
             servers: Servers::new(&config.servers, server_rng),
-            cache: Self::new_cache(&config, &mut rng),
+            cache: Self::new_cache(&config),
             config,
             hosts,
             lookups: HashMap::default(),
             flights: HashMap::default(),
             by_question: HashTable::new(),
             keys: HashKeys::new(&mut rng),
-            rng,
             exchanges: HashMap::default(),
             spare_lookups: Vec::new(),
             spare_lists: Vec::new(),
@@ -122,16 +120,16 @@ impl Resolver {
         }
     }
 
-    fn new_cache(config: &ResolverConfig, rng: &mut Rng) -> Cache {
+    fn new_cache(config: &ResolverConfig) -> Cache {
         let max_stale = config.stale.map_or(Duration::ZERO, |stale| stale.max_age);
-        Cache::new(config.cache_entries.min(u32::MAX as usize), max_stale, rng)
+        Cache::new(config.cache_entries.min(u32::MAX as usize), max_stale)
     }
 
     /// Takes another configuration and hosts file. Running lookups go on with the servers they know; the cache is emptied,
     /// since another network may have other answers.
     pub fn replace_config(&mut self, config: ResolverConfig, hosts: Hosts) {
         self.servers.replace(&config.servers);
-        self.cache = Self::new_cache(&config, &mut self.rng);
+        self.cache = Self::new_cache(&config);
         self.config = config;
         self.hosts = hosts;
     }
@@ -247,7 +245,10 @@ impl Resolver {
         let lookups = &mut self.lookups;
         let Some(leg) = lookups.get_mut(&token).and_then(|lookup| lookup.legs.get_mut(index)) else { return };
         let (name, rtype) = (leg.at.clone(), leg.rtype);
-        let stale = match self.cache.get(now, &name, rtype) {
+        let hash = self.keys.hash(&name, rtype);
+        let known = if leg.unknown { None } else { self.cache.get(now, hash, &name, rtype) };
+        leg.unknown = false;
+        let stale = match known {
             Some(Hit::Fresh(finding, left)) => {
                 return self.found(token, index, &finding, Source::Cache, left, Freshness::Fresh);
             }
@@ -257,9 +258,9 @@ impl Resolver {
             Some(Hit::Stale(finding, age, false)) => Some((finding, now - age)),
             None => None,
         };
-        let hash = self.keys.hash(&name, rtype);
         let same = |id: &u64| {
-            self.flights.get(id).is_some_and(|flight| flight.rtype == rtype && flight.name == name)
+            let flight = self.flights.get(id);
+            flight.is_some_and(|it| it.hash == hash && it.rtype == rtype && it.name == name)
         };
         let (id, fresh) = match self.by_question.find(hash, same) {
             Some(id) => (*id, false),
@@ -286,7 +287,7 @@ impl Resolver {
         }
         let mut lists = self.spare_lists.pop().unwrap_or_default();
         self.servers.order(now, self.config.rotate, &mut lists.order);
-        let mut flight = Flight::new(name, rtype, lists, &self.config);
+        let mut flight = Flight::new(hash, name, rtype, lists, &self.config);
         flight.waiters.push((token, index));
         if let (Some(stale), Some(config)) = (stale, self.config.stale) {
             let at = now + config.client_timeout;
@@ -295,10 +296,8 @@ impl Resolver {
             self.timers.insert((at, Timer::Stale(id)));
         }
         self.flights.insert(id, flight);
-        let (keys, flights) = (self.keys, &self.flights);
-        self.by_question.insert_unique(hash, id, |id| {
-            flights.get(id).map_or(0, |flight| keys.hash(&flight.name, flight.rtype))
-        });
+        let flights = &self.flights;
+        self.by_question.insert_unique(hash, id, |id| flights.get(id).map_or(0, |flight| flight.hash));
         if let Some(server) = self.servers.probe(now, self.config.probe_chance) {
             self.send(now, id, server, true);
         }
@@ -322,12 +321,8 @@ impl Resolver {
         let token = Token(self.new_id());
         let Some(flight) = self.flights.get_mut(&id) else { return };
         let limit = match self.servers.get(server) {
-            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost. One
-            // that was lost altogether must not cost the whole lookup either.
-            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => match flight.pass {
-                0 => self.config.timeout.min(FIRST_TCP_TIMEOUT),
-                _ => self.config.timeout,
-            },
+            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost.
+            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => self.config.timeout,
             Some(server) => server.time_limit(&self.config, flight.pass),
             None => self.config.timeout,
         };
@@ -398,7 +393,7 @@ impl Resolver {
     fn settle(&mut self, now: Instant, id: u64, finding: Finding) {
         let Some(mut flight) = self.land(id) else { return };
         let finding = Arc::new(finding);
-        self.cache.put(now, &flight.name, flight.rtype, Arc::clone(&finding));
+        self.cache.put(now, flight.hash, &flight.name, flight.rtype, Arc::clone(&finding));
         for (token, leg) in flight.waiters.drain(..) {
             self.found(token, leg, &finding, Source::Server, finding.ttl, Freshness::Fresh);
         }
@@ -410,7 +405,7 @@ impl Resolver {
         let Some(flight) = self.land(id) else { return };
         let stale = flight.stale.zip(self.config.stale);
         if let Some(((finding, expired), config)) = stale {
-            self.cache.defer(&flight.name, flight.rtype, now + config.retry_after);
+            self.cache.defer(flight.hash, &flight.name, flight.rtype, now + config.retry_after);
             for (token, leg) in flight.waiters {
                 self.found(token, leg, &finding, Source::Cache, STALE_TTL, Freshness::Stale(now - expired));
             }
@@ -444,8 +439,7 @@ impl Resolver {
     /// Takes a flight out of all tables.
     fn land(&mut self, id: u64) -> Option<Flight> {
         let flight = self.flights.remove(&id)?;
-        let hash = self.keys.hash(&flight.name, flight.rtype);
-        if let Ok(entry) = self.by_question.find_entry(hash, |known| *known == id) {
+        if let Ok(entry) = self.by_question.find_entry(flight.hash, |known| *known == id) {
             entry.remove();
         }
         if let Some(at) = flight.stale_at {
@@ -478,9 +472,6 @@ fn leg_of(
         change(leg);
     }
 }
-
-/// In the first pass an answer that did not fit has at most so long over TCP: room for one lost segment while connecting.
-const FIRST_TCP_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// How many ended lookups and flights leave their memory to others.
 const SPARE: usize = 256;

@@ -51,10 +51,23 @@ struct Recent {
     place: u16,
     len: u8,
     wire: [u8; RECENT],
+    parent: Suffix,
 }
 
 impl Recent {
-    const NONE: Self = Self { place: 0, len: 0, wire: [0; RECENT] };
+    const NONE: Self = Self { place: 0, len: 0, wire: [0; RECENT], parent: Suffix { place: 0, hash: 0 } };
+
+    /// What follows the first label.
+    fn tail(&self) -> &[u8] {
+        self.wire.get(1 + usize::from(self.wire[0])..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+/// Where a suffix stands, and its hash. Place 0 for none: there is a header.
+#[derive(Clone, Copy, Debug)]
+struct Suffix {
+    place: u16,
+    hash: u64,
 }
 
 /// The longest name that is kept as recent.
@@ -194,7 +207,7 @@ impl<'b> MessageBuilder<'b> {
                 }
             }
             for recent in &mut self.recent {
-                if usize::from(recent.place) >= end {
+                if usize::from(recent.place.max(recent.parent.place)) >= end {
                     *recent = Recent::NONE;
                 }
             }
@@ -256,6 +269,15 @@ impl<'b> MessageBuilder<'b> {
                 return Some(0xc000 | recent.place);
             }
         }
+        // Names come in families: a sibling of one written a moment ago differs in its first label alone.
+        let first = 1 + usize::from(wire[0]);
+        if wire.len() > first + 1 {
+            let tail = &wire[first..];
+            let family = self.recent.iter().find(|recent| recent.parent.place > 0 && recent.tail() == tail);
+            if let Some(parent) = family.map(|recent| recent.parent) {
+                return Some(0xc000 | self.sibling(wire, parent));
+            }
+        }
         let mut starts = [0; 128];
         let starts = label_starts(wire, &mut starts);
         let base = self.len();
@@ -263,15 +285,23 @@ impl<'b> MessageBuilder<'b> {
         let mut known = None;
         let mut searching = true;
         let mut literal = wire.len() - 1;
+        let mut parent = Suffix { place: 0, hash: 0 };
         // From the right: each suffix is one label in front of the suffix found before.
         for &start in starts.iter().rev() {
             let at = usize::from(start);
             let label = &wire[at..=at + usize::from(wire[at])];
             hash = hash_label(hash, label, &wire[at..]);
+            if at == first {
+                // Corrected below if it is found elsewhere.
+                parent = Suffix { place: (base + at) as u16, hash };
+            }
             if searching {
                 if let Some(target) = self.find(hash, label, known) {
                     known = Some(target);
                     literal = at;
+                    if at == first {
+                        parent.place = target;
+                    }
                     continue;
                 }
                 // Once a suffix is new, the longer ones are new too.
@@ -284,14 +314,38 @@ impl<'b> MessageBuilder<'b> {
         }
         // The name now stands at `base`, or where all of it was found.
         let place = if literal > 0 { base } else { usize::from(known.unwrap_or_default()) };
+        if base + wire.len() > MAX_TARGET {
+            parent.place = 0;
+        }
+        self.note(wire, place, parent);
+        known.map(|target| 0xc000 | target)
+    }
+
+    /// Writes the first label of a name whose parent the message has already, unless it has all of it; where the rest is.
+    fn sibling(&mut self, wire: &[u8], parent: Suffix) -> u16 {
+        let label = &wire[..=usize::from(wire[0])];
+        let hash = hash_label(parent.hash, label, wire);
+        let base = self.len();
+        if let Some(target) = self.find(hash, label, Some(parent.place)) {
+            self.note(wire, usize::from(target), parent);
+            return target;
+        }
+        self.remember(hash, base);
+        self.out.extend_from_slice(label);
+        self.note(wire, base, parent);
+        parent.place
+    }
+
+    /// Keeps a name as recent.
+    fn note(&mut self, wire: &[u8], place: usize, parent: Suffix) {
         if place > 0 && place <= MAX_TARGET && wire.len() > 1 && wire.len() <= RECENT {
             self.newest = 1 - self.newest;
             let recent = &mut self.recent[self.newest];
             recent.place = place as u16;
             recent.len = wire.len() as u8;
             recent.wire[..wire.len()].copy_from_slice(wire);
+            recent.parent = parent;
         }
-        known.map(|target| 0xc000 | target)
     }
 
     /// The place of `label` followed by the suffix at `rest`, or by the root.

@@ -84,6 +84,12 @@ impl Message {
             edns: opt.map(Edns::from_view),
             ..Self::default()
         };
+        // As many as the header counts, and no more than there is room for: a record has 11 bytes at least.
+        let room = |count: u16| usize::from(count).min(bytes.len() / 11);
+        let [_, answers, authorities, additionals] = view.counts();
+        message.answers.reserve_exact(room(answers));
+        message.authorities.reserve_exact(room(authorities));
+        message.additionals.reserve_exact(room(additionals.saturating_sub(u16::from(opt.is_some()))));
         for question in view.questions() {
             let question = question?;
             message.questions.push(Question {
