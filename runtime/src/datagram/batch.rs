@@ -11,16 +11,12 @@ const DEFAULT_BATCH: usize = 64;
 /// How many bytes a batch lets gather for sending before it is full.
 const SEND_BYTES: usize = 256 * 1024;
 
-/// Payloads are cut from shared arenas of this size: one allocation for many small datagrams.
-const ARENA: usize = 64 * 1024;
-
 /// One datagram that came in.
 #[derive(Debug)]
 pub struct Datagram {
     /// Where from, and over which of our addresses where the system says so.
     pub path: Path,
-    /// The whole payload; may be empty. It may share its allocation with its neighbours: keep it by
-    /// [`glowplug_core::keep`].
+    /// The whole payload; may be empty. It holds no more memory than its length: who keeps it keeps nothing else.
     pub payload: BytesMut,
     /// The congestion mark of its IP header, where the system tells it.
     pub ecn: Option<Ecn>,
@@ -31,7 +27,6 @@ pub struct Datagram {
 pub struct RecvBatch {
     datagrams: VecDeque<Datagram>,
     unreachable: VecDeque<Path>,
-    arena: BytesMut,
     capacity: usize,
 }
 
@@ -44,7 +39,7 @@ impl RecvBatch {
     /// A batch of up to `capacity` datagrams (at least 1).
     pub fn with_capacity(capacity: usize) -> Self {
         let (datagrams, unreachable) = (VecDeque::new(), VecDeque::new());
-        Self { datagrams, unreachable, arena: BytesMut::new(), capacity: capacity.max(1) }
+        Self { datagrams, unreachable, capacity: capacity.max(1) }
     }
 
     /// How many more datagrams fit. A socket which takes several of one way from the system as one may add more than that.
@@ -64,12 +59,7 @@ impl RecvBatch {
 
     /// Adds a copy of one datagram: what a socket does.
     pub fn push(&mut self, path: Path, payload: &[u8], ecn: Option<Ecn>) {
-        if self.arena.capacity() - self.arena.len() < payload.len() {
-            // Reclaims the old arena where nobody holds a piece of it any more.
-            self.arena.reserve(payload.len().max(ARENA));
-        }
-        self.arena.extend_from_slice(payload);
-        self.datagrams.push_back(Datagram { path, payload: self.arena.split(), ecn });
+        self.datagrams.push_back(Datagram { path, payload: BytesMut::from(payload), ecn });
     }
 
     /// Takes the oldest datagram.
