@@ -126,7 +126,7 @@ impl<R: Runtime> Cluster<R> {
                 Err(error) => return Err(Error::NoRoom(error)),
             };
             if let Some(Pooled { mut connection, since }) = lease.take() {
-                // What the caller waited for room is missing here: then the connection did not rest.
+                // After a wait for room `now` is old; but then the connection was in use until a moment ago.
                 if now.saturating_duration_since(since) < STALE_AFTER
                     || connection::is_alive(&mut connection).await
                 {
