@@ -119,7 +119,8 @@ async fn with<R: Place>(
 }
 
 fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> String {
-    let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let fields = fields.iter().map(|(name, value)| [name, ": ", value, "\r\n"].concat());
+    let fields = fields.collect::<String>();
     format!("{method} {target} HTTP/1.1\r\nhost: here\r\n{fields}\r\n")
 }
 
@@ -643,7 +644,7 @@ async fn links_and_pipes<R: Place>(runtime: R) {
 async fn forbidden_files<R: Place>(runtime: R) {
     use std::os::unix::fs::PermissionsExt;
     let tree = Tree::new();
-    fs::set_permissions(tree.public().join("hello.txt"), fs::Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(tree.public().join("hello.txt"), fs::Permissions::from_mode(0o000)).expect("set");
     if fs::File::open(tree.public().join("hello.txt")).is_ok() {
         // Whoever may do everything is forbidden nothing.
         return;

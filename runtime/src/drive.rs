@@ -18,6 +18,8 @@ pub mod shared;
 pub use datagram::{Datagrams, NextDatagramEvent};
 pub(crate) use deadline::Deadline;
 pub use error::DriverError;
+#[cfg(any(feature = "http", feature = "mongodb", feature = "riak"))]
+pub(crate) use exclusive::KEPT_BUFFERS;
 pub use exclusive::{Exclusive, NextEvent, Parts};
 pub use pump::Pump;
 pub use server::Serve;

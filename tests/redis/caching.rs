@@ -98,7 +98,7 @@ async fn who_writes_reads<R: Runtime>(client: &Client<R>) {
             let number = caller / 4 * 1000 + round;
             if caller < 4 {
                 match round % 3 {
-                    0 => drop(client.set(&key, number).await.expect("set")),
+                    0 => client.set(&key, number).await.expect("set"),
                     1 => {
                         let pipeline = Pipeline::new().with(commands::set(&key, number));
                         client.pipeline(pipeline).await.expect("set");

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use glowplug::redis::commands::ScanOptions;
 use glowplug::redis::wire::Value;
-use glowplug::redis::{Script, memory};
+use glowplug::redis::{Script, ServerError, memory};
 use glowplug::runtime::dial::{Dialer, Resolve};
 use glowplug::runtime::redis::{Client, Commands as _, Error};
 use glowplug::runtime::time::sleep;
@@ -112,7 +112,7 @@ async fn scripts_are_sent_once<R: Serves>(runtime: R) {
         client.set("price", 21).await.expect("set");
         let call = || double.call(["price"], [""; 0]).returning::<i64>();
         let unknown = client.run(call().by_hash()).await.expect_err("it was never sent");
-        assert_eq!(unknown.server_error().map(|error| error.code()), Some("NOSCRIPT"));
+        assert_eq!(unknown.server_error().map(ServerError::code), Some("NOSCRIPT"));
         for _ in 0..3 {
             assert_eq!(client.script(call()).await.expect("doubled"), 42);
         }

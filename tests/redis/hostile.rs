@@ -133,7 +133,7 @@ async fn recite<R: Runtime>(mut listener: R::Listener, script: &[&[Cue<'_>]]) {
         }
         while matches!(read(&mut stream, &mut input).await, Ok(1..)) {}
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn quick() -> BackoffConfig {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use glowplug::core::BackoffConfig;
-use glowplug::redis::Command;
+use glowplug::redis::{Command, ServerError};
 use glowplug::runtime::redis::{Client, Commands as _, Drive, ReadFrom, StreamItem};
 use glowplug::runtime::time::sleep;
 use glowplug::runtime::{Runtime, Spawn};
@@ -173,11 +173,11 @@ async fn an_error_of_the_server_is_the_last_item<R: Serves>(runtime: R) {
         client.set("text", "no stream").await.expect("set");
         let mut reader = client.read_streams(["text"], ReadFrom::Beginning);
         let error = reader.next().await.expect("an item").expect_err("no stream");
-        assert_eq!(error.server_error().map(|error| error.code()), Some("WRONGTYPE"));
+        assert_eq!(error.server_error().map(ServerError::code), Some("WRONGTYPE"));
         assert!(reader.next().await.is_none());
         let mut reader = client.read_group("nobody", "ann", ["nothing"]);
         let error = reader.next().await.expect("an item").expect_err("no group");
-        assert_eq!(error.server_error().map(|error| error.code()), Some("NOGROUP"));
+        assert_eq!(error.server_error().map(ServerError::code), Some("NOGROUP"));
         // Without reconnecting, a lost connection is one.
         let client =
             Client::builder(runtime.clone()).reconnect(None).connect(&server.url()).await.expect("connected");

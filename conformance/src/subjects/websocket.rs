@@ -119,10 +119,10 @@ fn inputs(subject: StreamSubject<Connection>, from_client: bool) -> StreamSubjec
             [frame(Opcode::Text, false, b"a\xe2"), frame(Opcode::Continuation, true, b"\x28")].concat(),
         )
         .invalid("a reserved opcode", [0x83, bit])
-        .invalid("a frame that is too long", [0x82, bit | 127, 0, 0, 0, 0, 0, 1, 0, 1])
+        .invalid("a frame that is too long", [0x82, bit | 0x7f, 0, 0, 0, 0, 0, 1, 0, 1])
         .invalid("a mask where none belongs, or none where one does", [0x81, bit ^ 0x80, 0, 0, 0, 0])
         .invalid("a continuation of nothing", frame(Opcode::Continuation, true, b"x"))
-        .endless("a frame without end", [&[0x82, bit | 126, 0xff, 0xff], key].concat(), "x")
+        .endless("a frame without end", [&[0x82, bit | 0x7e, 0xff, 0xff], key].concat(), "x")
         .endless("a flood of pings", "", frame(Opcode::Ping, true, b"?"))
         .endless(
             "a flood of fragments",

@@ -13,6 +13,11 @@ use super::{DriverError, Pump};
 use crate::trace::Span;
 use crate::{Runtime, Transport};
 
+/// A connection of a pool keeps buffers of up to this size, one for each direction, from one request to the next, so that small ones cost
+/// no allocations. Larger ones it gives back as soon as it waits.
+#[cfg(any(feature = "http", feature = "mongodb", feature = "riak"))]
+pub(crate) const KEPT_BUFFERS: usize = 4 * 1024;
+
 /// How many reads one poll makes before it lets other tasks run.
 const READS_PER_POLL: u32 = 32;
 

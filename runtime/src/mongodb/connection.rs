@@ -12,7 +12,7 @@ use glowplug_mongodb::{ClientConnection, Command, Config, Event, Response, Serve
 
 use super::Stream;
 use crate::Runtime;
-use crate::drive::{Deadline, DriverError, Exclusive};
+use crate::drive::{Deadline, DriverError, Exclusive, KEPT_BUFFERS};
 
 /// Why a connection is over; `None` when it ended in good order.
 pub(super) type Cause = Option<Arc<DriverError<glowplug_mongodb::Error>>>;
@@ -57,7 +57,9 @@ pub(super) struct Greeting<R: Runtime> {
 impl<R: Runtime> Greeting<R> {
     pub(super) fn new(runtime: R, stream: Stream<R>, config: Config, generation: Generation) -> Self {
         let machine = ClientConnection::new(config, &runtime.seed(), runtime.now());
-        Self { driver: Some(Exclusive::new(runtime, stream, machine)), generation }
+        let mut driver = Exclusive::new(runtime, stream, machine);
+        driver.keep_buffers(KEPT_BUFFERS);
+        Self { driver: Some(driver), generation }
     }
 
     /// Ready once; not to be polled after that.

@@ -11,7 +11,7 @@ use glowplug_riak::{ClientConnection, Config, Error as ProtocolError, Event, Hos
 
 use super::error::ConnectError;
 use crate::dial::Dialer;
-use crate::drive::{DriverError, Exclusive};
+use crate::drive::{DriverError, Exclusive, KEPT_BUFFERS};
 use crate::{MaybeTls, Runtime};
 
 /// A connection to a node, driven by whoever uses it.
@@ -46,7 +46,10 @@ pub(super) async fn connect<R: Runtime>(
     let mut connection: Connection<R> = Exclusive::new(runtime, stream, machine);
     loop {
         match connection.next_event().await {
-            Ok(Some(Event::Ready)) => return Ok(connection),
+            Ok(Some(Event::Ready)) => {
+                connection.keep_buffers(KEPT_BUFFERS);
+                return Ok(connection);
+            }
             Ok(Some(Event::StartTls)) => connection = start_tls(connection, tls, host).await?,
             // Nothing was asked that could be answered.
             Ok(Some(_)) => {}

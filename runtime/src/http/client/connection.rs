@@ -14,11 +14,7 @@ use crate::Runtime;
 #[cfg(feature = "tls")]
 use crate::dial::DialError;
 use crate::dial::Dialer;
-use crate::drive::Exclusive;
-
-/// A connection keeps buffers of up to this size, one for each direction, from one request to the next, so that small ones cost no
-/// allocations. Larger ones it gives back as soon as it waits.
-const KEPT_BUFFERS: usize = 4 * 1024;
+use crate::drive::{Exclusive, KEPT_BUFFERS};
 
 /// A connection: whoever holds it drives it.
 pub(super) type Connection<R> = Exclusive<ClientConnection, Stream<R>, R>;

@@ -87,6 +87,7 @@ fn add(parts: &mut Vec<Range<u64>>, mut range: Range<u64>) {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "the ranges of an answer, which often is one")]
 mod tests {
     use super::*;
 
