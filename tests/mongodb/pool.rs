@@ -1,6 +1,6 @@
 //! The pool: filled in the background, closed in good order, bounded in what it keeps.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::time::Duration;
 
 use glowplug::mongodb::{Request, doc};
@@ -16,7 +16,6 @@ support::on_each_executor![
     closing_ends_sessions_and_cursors,
     a_closed_client_refuses,
     the_last_handle_ends_sessions,
-    kills_that_wait_are_bounded,
     sessions_that_are_kept_are_bounded,
 ];
 
@@ -125,45 +124,6 @@ async fn the_last_handle_ends_sessions<R: Plug>(runtime: R) {
         while count(seen, "endSessions") == 0 {
             sleep(&runtime, Duration::from_millis(1)).await;
         }
-    })
-    .await;
-}
-
-async fn kills_that_wait_are_bounded<R: Plug>(runtime: R) {
-    const MOST: usize = 1024;
-    let (silent, kills) = (Cell::new(false), Cell::new(0));
-    let answer = |name: &str, _: &Request| match name {
-        "killCursors" if silent.get() => Answer::Silence,
-        "killCursors" => {
-            kills.set(kills.get() + 1);
-            Answer::Reply(doc! { "ok": 1 })
-        }
-        "ping" if silent.get() => Answer::Silence,
-        _ => Answer::Reply(
-            doc! { "ok": 1, "cursor": { "id": 7i64, "ns": "shop.fruit", "firstBatch": [{ "a": 1 }] } },
-        ),
-    };
-    beside_fake(runtime.clone(), answer, async |at: String| {
-        let builder = Client::builder(runtime.clone()).drain_timeout(Duration::from_millis(10));
-        let client = builder.connect(&format!("mongodb://{at}/?maxPoolSize=1")).await.expect("connected");
-        let fruit = client.database("shop").collection::<Document>("fruit");
-        let mut cursors = Vec::new();
-        for _ in 0..MOST + 100 {
-            cursors.push(fruit.find(doc! {}).run().await.expect("found"));
-        }
-        // While the only connection waits for an answer, nobody can send them, and the oldest are left to the server.
-        silent.set(true);
-        let mut parked = Box::pin(client.ping());
-        assert!(crate::fake::polled(1, parked.as_mut()).await.is_none());
-        drop(cursors);
-        silent.set(false);
-        drop(parked);
-        client.ping().await.expect("there, on another connection");
-        while kills.get() < MOST {
-            sleep(&runtime, Duration::from_millis(1)).await;
-        }
-        client.close().await;
-        assert_eq!(kills.get(), MOST);
     })
     .await;
 }
