@@ -207,12 +207,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("a proxy at http://{at}, on {executor}");
     // The same line for each executor.
     match executor.as_str() {
-        "tokio" => tokio::runtime::Runtime::new()?
-            .block_on(async { io::Result::Ok(serve(Tokio, Tokio.listen(&at).await?, credentials).await) })?,
+        "tokio" => tokio::runtime::Runtime::new()?.block_on(async {
+            let _: () = serve(Tokio, Tokio.listen(&at).await?, credentials).await;
+            io::Result::Ok(())
+        })?,
         _ => {
             let smol = Smol::default();
             smol::block_on(async {
-                io::Result::Ok(serve(smol.clone(), smol.listen(&at).await?, credentials).await)
+                let _: () = serve(smol.clone(), smol.listen(&at).await?, credentials).await;
+                io::Result::Ok(())
             })?;
         }
     }

@@ -22,7 +22,8 @@ impl Tree {
     fn new() -> Self {
         let tree = Self(std::env::temp_dir().join(format!("glowplug-dhttpd-{}", std::process::id())));
         fs::create_dir_all(tree.0.join("public/sub")).expect("a folder");
-        let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+        let text: String =
+            (0..20_000).flat_map(|n| ["line ".to_owned(), n.to_string(), "\n".to_owned()]).collect();
         let files = [
             ("secret", "SECRET"),
             ("public/text.txt", &text),

@@ -62,7 +62,7 @@ async fn answer(request: Request<Incoming>) -> Response<Body> {
     let text = match path.as_str() {
         "/gzip" => {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            std::io::Write::write_all(&mut encoder, &[b'g'; 100_000]).expect("encoded");
+            std::io::Write::write_all(&mut encoder, &vec![b'g'; 100_000]).expect("encoded");
             return response.body(Body::from(encoder.finish().expect("encoded"))).expect("valid");
         }
         "/echo" => return response.body(Body::from(body)).expect("valid"),

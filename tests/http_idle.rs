@@ -3,7 +3,7 @@
 //! 400 fit into any limit on open files; `GLOWPLUG_IDLE=10000` takes as many as it says.
 
 mod http_web;
-#[allow(dead_code, unused_macros, unused_imports, reason = "not every executor is used here")]
+#[allow(unused_macros, unused_imports, reason = "not every executor is used here")]
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -101,7 +101,7 @@ fn statuses(answers: &[u8]) -> Vec<String> {
 }
 
 /// A small network with our server and, before it, the proxy.
-fn simulated(test: impl AsyncFn(&Sim, Endpoint, Endpoint, &Mutex<Vec<Read>>)) {
+fn simulated(test: &impl AsyncFn(&Sim, Endpoint, Endpoint, &Mutex<Vec<Read>>)) {
     let mut simulation = Simulation::new(seeds(1).next().unwrap_or_default());
     let host = simulation.host("here", [10, 0, 0, 1]);
     simulation.run(async {
@@ -125,7 +125,7 @@ fn requests_of_smugglers_are_read_in_one_way() {
         let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: GLOWPLUG_VECTORS is not set\n");
         return;
     };
-    simulated(async |host, server, front, seen| {
+    simulated(&async |host, server, front, seen| {
         let mut taken = 0;
         for (fields, body) in &cases {
             let wire = format!(

@@ -137,7 +137,8 @@ async fn garbage_from_dice<R: Plug>(runtime: R) {
 /// A hundred thousand, or as many as `GLOWPLUG_GARBAGE` says.
 #[test]
 fn garbage_without_end() {
-    let count = std::env::var("GLOWPLUG_GARBAGE").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000);
+    let count =
+        std::env::var("GLOWPLUG_GARBAGE").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000);
     simulated(1, |host, _| async move {
         serving(&host, Config::default(), app(&host), async |at, stopper| {
             mad_peers(&host, &at, count, 250).await;

@@ -4,7 +4,7 @@
 //! The verdicts themselves are held where the machine lives. Without `GLOWPLUG_VECTORS` the suites are listed as ignored.
 
 mod http_web;
-#[allow(dead_code, unused_macros, unused_imports, reason = "only the simulator is used here")]
+#[allow(unused_macros, unused_imports, reason = "only the simulator is used here")]
 mod support;
 
 use std::path::Path;

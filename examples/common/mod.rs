@@ -24,6 +24,7 @@ impl Options {
     }
 
     /// As the command line has it.
+    #[allow(dead_code, reason = "a program with options of its own reads them itself")]
     pub(crate) fn from_args() -> Result<Self, lexopt::Error> {
         use lexopt::prelude::*;
         let mut options = Self::on("smol");

@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_look_finds_what_has_come_meanwhile() {
-        let (ours, mut peer) = UnixStream::pair().expect("a pair");
+        let (ours, peer) = UnixStream::pair().expect("a pair");
         let mut stream = Stream::from(Async::new(ours).expect("registered"));
         // However often it had to be waited for.
         for _ in 0..100 {

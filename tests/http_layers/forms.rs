@@ -30,7 +30,7 @@ fn parts(seen: &Seen) -> Reply {
         match event {
             MultipartEvent::Part(head) => {
                 let kind = head.content_type().unwrap_or("-");
-                told += &format!("{}|{}|{kind}|", head.name(), head.filename().unwrap_or("-"));
+                told += &[head.name(), head.filename().unwrap_or("-"), kind, ""].join("|");
             }
             MultipartEvent::Data(data) => told += &String::from_utf8_lossy(&data),
             MultipartEvent::PartEnd => told += ";",

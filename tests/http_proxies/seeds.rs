@@ -46,7 +46,7 @@ fn field(seen: &Seen) -> Option<String> {
 /// Target, cookie and field, long enough to be cut, and coded.
 fn echo(seen: &Seen) -> Reply {
     let text = format!("{} {}", seen.target, field(seen).unwrap_or_default());
-    let text = text + &(0..600).map(|n| format!(" {n}")).collect::<String>();
+    let text = text + &(0..600).flat_map(|n| [" ".to_owned(), n.to_string()]).collect::<String>();
     let body: Vec<Vec<u8>> = gzip(&text).chunks(500).map(<[u8]>::to_vec).collect();
     let host = seen.field("host").expect("a host").to_owned();
     Reply::chunked(body).field("content-encoding", "gzip").field("set-cookie", format!("from={host}"))

@@ -79,13 +79,11 @@ impl Folder {
     /// Writes parts as PEM, and says where, as a connection string has it.
     pub(crate) fn pem(&self, name: &str, parts: &[(&str, &[u8])]) -> String {
         let path = self.0.join(name);
-        let text: String = parts
-            .iter()
-            .map(|(label, der)| {
-                format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
-            })
-            .collect();
-        std::fs::write(&path, text).expect("written");
+        let armored = |(label, der): &(&str, &[u8])| {
+            format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+        };
+        let text: Vec<String> = parts.iter().map(armored).collect();
+        std::fs::write(&path, text.concat()).expect("written");
         path.to_str().expect("text").replace('/', "%2F")
     }
 }
@@ -158,9 +156,10 @@ async fn plain_under_tls<R: Plug>(runtime: R) {
             assert_eq!(field(request, "mechanism"), b"PLAIN");
             assert_eq!(request.database(), Some("$external"));
             let known = field(request, "payload") == b"\0ada\0s3cret";
-            Answer::Reply(match known {
-                true => doc! { "ok": 1, "done": true, "conversationId": 1, "payload": "" },
-                false => doc! { "ok": 0, "code": 18, "errmsg": "Authentication failed." },
+            Answer::Reply(if known {
+                doc! { "ok": 1, "done": true, "conversationId": 1, "payload": "" }
+            } else {
+                doc! { "ok": 0, "code": 18, "errmsg": "Authentication failed." }
             })
         }
         _ => Answer::Reply(doc! { "ok": 1 }),

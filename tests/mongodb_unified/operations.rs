@@ -270,7 +270,7 @@ async fn of_client(client: &Client<Tokio>, name: &str, mut arguments: Arguments)
     let filter = arguments.doc("filter")?;
     Ok(match name {
         "listDatabases" => match client.list_databases(filter).await {
-            Ok(list) => documents(&list),
+            Ok(list) => Ok(Some(documents(&list))),
             Err(error) => Err(error),
         },
         "listDatabaseNames" => client.list_databases(filter).await.map(|list| Some(first_name(&list))),
@@ -314,7 +314,7 @@ async fn of_database(
             match (name, action.run().await) {
                 (_, Err(error)) => Err(error),
                 ("runCursorCommand", Ok(found)) => match found.collect().await {
-                    Ok(found) => documents(&found),
+                    Ok(found) => Ok(Some(documents(&found))),
                     Err(error) => Err(error),
                 },
                 (_, Ok(found)) => {
@@ -332,7 +332,7 @@ async fn of_database(
                 action = action.batch_size(batch as u32);
             }
             match action.collect().await {
-                Ok(found) => documents(&found),
+                Ok(found) => Ok(Some(documents(&found))),
                 Err(error) => Err(error),
             }
         }
@@ -366,7 +366,7 @@ async fn of_database(
             let list = with.on(database.list_collections(filter), true).collect().await;
             match (name, list) {
                 (_, Err(error)) => Err(error),
-                ("listCollections", Ok(list)) => documents(&list),
+                ("listCollections", Ok(list)) => Ok(Some(documents(&list))),
                 (_, Ok(list)) => Ok(Some(first_name(&list))),
             }
         }
@@ -412,7 +412,7 @@ async fn of_collection(
             }
             if name == "find" {
                 match find.collect().await {
-                    Ok(found) => documents(&found),
+                    Ok(found) => Ok(Some(documents(&found))),
                     Err(error) => Err(error),
                 }
             } else {
@@ -456,12 +456,12 @@ async fn of_collection(
                 _ => collection.update_many(filter, change),
             };
             let update = options_of_update(action, &mut arguments)?;
-            with!(update, false).run().await.map(updated)
+            with!(update, false).run().await.map(|done| updated(&done))
         }
         "replaceOne" => {
             let (filter, replacement) = (arguments.doc("filter")?, arguments.doc("replacement")?);
             let update = options_of_update(collection.replace_one(filter, &replacement), &mut arguments)?;
-            with!(update, false).run().await.map(updated)
+            with!(update, false).run().await.map(|done| updated(&done))
         }
         "deleteOne" | "deleteMany" => {
             let filter = arguments.doc("filter")?;
@@ -519,7 +519,7 @@ async fn of_collection(
                 action = action.batch_size(batch as u32);
             }
             match with!(action, true).collect().await {
-                Ok(found) => documents(&found),
+                Ok(found) => Ok(Some(documents(&found))),
                 Err(error) => Err(error),
             }
         }
@@ -566,7 +566,7 @@ async fn of_collection(
             let with = With { concerns: Arc::default(), session, rest };
             match (name, with.on(collection.list_indexes(), true).collect().await) {
                 (_, Err(error)) => Err(error),
-                ("listIndexes", Ok(list)) => documents(&list),
+                ("listIndexes", Ok(list)) => Ok(Some(documents(&list))),
                 (_, Ok(list)) => Ok(Some(first_name(&list))),
             }
         }
@@ -597,7 +597,7 @@ fn options_of_update<'a>(
     Ok(update)
 }
 
-fn updated(done: UpdateResult) -> Option<Value> {
+fn updated(done: &UpdateResult) -> Option<Value> {
     let mut result = json!({
         "matchedCount": done.matched, "modifiedCount": done.modified,
         "upsertedCount": usize::from(done.upserted_id.is_some()),

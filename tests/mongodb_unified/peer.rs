@@ -35,9 +35,10 @@ impl Peer {
             .stderr(Stdio::null())
             .spawn()
             .expect("the server starts");
+        let peer = Self { child: Mutex::new(child), at: free.to_string() };
         for _ in 0..300 {
             if TcpStream::connect(free).is_ok() {
-                return Self { child: Mutex::new(child), at: free.to_string() };
+                return peer;
             }
             std::thread::sleep(Duration::from_millis(100));
         }

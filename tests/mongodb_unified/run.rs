@@ -18,7 +18,7 @@ use glowplug::tokio::Tokio;
 use serde_json::{Value, json};
 
 use crate::json::{Known, document, json, json_of, normal};
-use crate::operations::{self, Concerns, Outcome};
+use crate::operations::{self, Concerns};
 use crate::tap::{Events, tap};
 use crate::{Case, Server};
 
@@ -148,7 +148,7 @@ impl World {
                 let observed = entity["observeEvents"].as_array().into_iter().flatten();
                 let mut observed: Vec<String> =
                     observed.filter_map(Value::as_str).map(str::to_owned).collect();
-                observed.push("".to_owned());
+                observed.push(String::new());
                 self.clients.insert(id, (client, events, observed));
             }
             "database" => {
@@ -293,8 +293,8 @@ impl World {
 }
 
 /// An outcome of documents.
-pub(crate) fn documents(found: &[Document]) -> Outcome {
-    Ok(Some(found.iter().map(|doc| json(doc.as_doc())).collect()))
+pub(crate) fn documents(found: &[Document]) -> Value {
+    found.iter().map(|doc| json(doc.as_doc())).collect()
 }
 
 /// A write concern as tests write it down.

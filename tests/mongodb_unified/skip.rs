@@ -64,7 +64,7 @@ pub(crate) fn reason(server: &Server, case: &Case) -> Option<String> {
     let entities = case.file["createEntities"].as_array().into_iter().flatten();
     let operations = case.test["operations"].as_array().into_iter().flatten();
     if let Some(why) =
-        entities.flat_map(Value::as_object).flatten().find_map(|(kind, entity)| unknown(kind, entity))
+        entities.filter_map(Value::as_object).flatten().find_map(|(kind, entity)| unknown(kind, entity))
     {
         return Some(why);
     }
@@ -137,7 +137,7 @@ fn fits(server: &Server, requirement: &Value) -> bool {
             .zip(&most)
             .map(|(own, most)| own.cmp(most))
             .find(|order| order.is_ne())
-            .is_none_or(|o| o.is_lt())
+            .is_none_or(std::cmp::Ordering::is_lt)
     });
     let topology = requirement["topologies"]
         .as_array()

@@ -29,7 +29,7 @@ impl<R: Runtime> Raw<R> {
         let handshake = ClientHandshake::new(&Seed::from_u64(1), &config, [""; 0]);
         let mut request = String::from("GET /chat HTTP/1.1\r\nhost: example.test\r\n");
         for (name, value) in handshake.fields() {
-            request.push_str(&format!("{name}: {value}\r\n"));
+            request.extend([name, ": ", &value, "\r\n"]);
         }
         support::write(&mut stream, request + "\r\n").await.expect("written");
         let mut input = BytesMut::new();
@@ -103,12 +103,16 @@ async fn mad_peers_are_told_why<R: Plug>(runtime: R) {
         ("a zip bomb", 1009, bomb()),
         ("a flood of fragments", 1008, [text(false, b""), flood(more(false, b""))].concat()),
         ("a flood of pings", 1008, flood(frame(Opcode::Ping, true, false, b"?"))),
-        ("a frame that is too long", 1009, text(true, &[b'x'; 50_001])),
+        ("a frame that is too long", 1009, text(true, &vec![b'x'; 50_001])),
         (
             "a message that is too long",
             1009,
-            [text(false, &[b'x'; 40_000]), more(false, &[b'y'; 40_000]), more(false, &[b'z'; 40_000])]
-                .concat(),
+            [
+                text(false, &vec![b'x'; 40_000]),
+                more(false, &vec![b'y'; 40_000]),
+                more(false, &vec![b'z'; 40_000]),
+            ]
+            .concat(),
         ),
         ("text that is none, over cuts", 1007, [text(false, b"caf\xc3"), more(true, b"\x28")].concat()),
         ("what does not inflate", 1007, frame(Opcode::Binary, true, true, &[0xff; 100])),

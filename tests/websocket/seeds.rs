@@ -29,11 +29,12 @@ fn message(who: u32, n: u32) -> Message {
 }
 
 fn config(seed: u64) -> Config {
-    let deflate =
-        (seed % 2 == 0).then(|| DeflateConfig::new().threshold(0).server_no_context_takeover(seed % 4 == 0));
+    let deflate = seed
+        .is_multiple_of(2)
+        .then(|| DeflateConfig::new().threshold(0).server_no_context_takeover(seed.is_multiple_of(4)));
     Config::new()
         .deflate(deflate)
-        .send_buffer(if seed % 3 == 0 { 100 } else { 64 * 1024 })
+        .send_buffer(if seed.is_multiple_of(3) { 100 } else { 64 * 1024 })
         .ping_interval(Some(Duration::from_secs(5)))
         .pong_timeout(Duration::from_secs(5))
 }
@@ -123,8 +124,8 @@ fn play(seed: u64, link: Link, cut: bool) -> u32 {
     simulation.run_until_idle();
     let usage = simulation.usage();
     assert_eq!((usage.streams, usage.tasks), (0, 0), "seed {seed}: left over\n{}", simulation.tasks());
-    let done = *done.borrow();
-    done
+
+    *done.borrow()
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn every_limit_is_hit() {
         let read = every_cut(&boundary(), &limits, whole.as_bytes());
         match read.error {
             Some(MultipartError { reason: MultipartReason::Limit(limit), .. }) => {
-                assert_eq!(limit.limit, name)
+                assert_eq!(limit.limit, name);
             }
             other => panic!("{name}: {other:?}"),
         }
