@@ -1,5 +1,7 @@
 //! The HTTP client people call, against the server half of the protocol crate, on any executor.
 
+mod layers;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +27,8 @@ const NEXT: usize = 10;
 
 /// Every case, with the name of its suite.
 pub fn cases<E: Executor>() -> Vec<(&'static str, Case)> {
-    cases_of::<E>("http-client", trials())
+    let trials = trials().into_iter().chain(layers::trials()).collect();
+    cases_of::<E>("http-client", trials)
 }
 
 fn trials<R: Runtime>() -> Vec<Trial<R>> {
@@ -57,12 +60,17 @@ async fn with_server<R: Runtime>(
 }
 
 /// Serves every connection by the machine, all in one task.
-async fn serve<R: Runtime>(runtime: &R, mut listener: R::Listener) {
-    let mut connections: Vec<Pin<Box<dyn Future<Output = ()> + '_>>> = Vec::new();
+async fn serve<R: Runtime>(runtime: &R, listener: R::Listener) {
+    serve_each(listener, |stream| connection(runtime, stream)).await;
+}
+
+/// Gives every connection to `serve`, all in one task.
+async fn serve_each<L: Listener, F: Future<Output = ()>>(mut listener: L, serve: impl Fn(L::Stream) -> F) {
+    let mut connections: Vec<Pin<Box<F>>> = Vec::new();
     poll_fn(|cx| {
         while let Poll::Ready(accepted) = listener.poll_accept(cx) {
             if let Ok((stream, _)) = accepted {
-                connections.push(Box::pin(connection(runtime, stream)));
+                connections.push(Box::pin(serve(stream)));
             }
         }
         connections.retain_mut(|connection| connection.as_mut().poll(cx).is_pending());
