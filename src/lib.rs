@@ -8,8 +8,8 @@
 //! | feature | what it brings |
 //! | --- | --- |
 //! | `redis` | RESP2 and RESP3, both halves, commands as values; the client |
-//! | `http` | HTTP/1.1, both halves; a client, and a server of any tower service. `http-serde` adds JSON and forms to the client |
-//! | `dns` | messages and zone files; a resolver, a client of one server, a server |
+//! | `http` | HTTP/1.1, both halves; a client, and a server of any tower service. `http-serde` adds JSON and forms to the client, `http-compression` gzip, deflate, br and zstd to both, `http-cookies` a jar, `http-idn` hosts that are not ASCII, `http-blocking` a client without an executor, `http-files` a service of files |
+//! | `dns` | messages and zone files; a resolver, a client of one server, a server. `dns-https` adds DNS over HTTPS |
 //! | `mongodb` | BSON and the wire, both halves; the client. `mongodb-compression` adds snappy, zlib and zstd |
 //! | `riak` | the wire, both halves, objects and data types; the client |
 //! | `udp` | conversations over one socket, reliable ones too |

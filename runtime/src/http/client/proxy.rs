@@ -96,6 +96,10 @@ impl<R: Runtime> Inner<R> {
     pub(super) async fn dial_proxy(&self, proxy: &Proxy, origin: &PoolKey) -> Result<Stream<R>, ClientError> {
         let dialled = self.dialer.tcp(proxy.host(), proxy.port()).await;
         let stream = dialled.map_err(|error| ClientError::Proxy(ProxyError::Dial(error)))?;
+        #[cfg_attr(
+            not(feature = "tls"),
+            expect(clippy::infallible_destructuring_match, reason = "with TLS there are two cases")
+        )]
         let stream = match stream {
             MaybeTls::Plain(stream) => stream,
             #[cfg(feature = "tls")]
