@@ -32,6 +32,16 @@ thread_local! {
     static SPARE_FIELDS: Cell<Option<HeaderMap>> = const { Cell::new(None) };
 }
 
+/// What became of output.
+pub(super) struct Transmitted {
+    /// The machine was relieved of some.
+    pub(super) some: bool,
+    /// There was no room for all of it, and now there is.
+    pub(super) more: bool,
+    /// Whether what was handed over is written.
+    pub(super) written: Poll<()>,
+}
+
 /// The request at hand. Who reads its body learns when this goes.
 struct Exchange {
     stream: StreamId,
@@ -405,8 +415,8 @@ impl<R: Runtime> Link<R> {
         }
     }
 
-    /// Hands output over and writes it. True when the machine has been relieved of some, or can be now.
-    pub(super) fn transmit(&mut self, cx: &mut Context<'_>, now: Instant) -> (bool, Poll<()>) {
+    /// Hands output over and writes it.
+    pub(super) fn transmit(&mut self, cx: &mut Context<'_>, now: Instant) -> Transmitted {
         let waiting = self.pump.output.len();
         self.machine.poll_transmit(now, &mut self.pump.output);
         let there = self.pump.output.len();
@@ -415,7 +425,7 @@ impl<R: Runtime> Link<R> {
         let written = there - self.pump.output.len();
         self.warm |= written > 0;
         self.note_progress(now, polled, written);
-        (there > waiting || full && self.pump.output.has_room(), polled)
+        Transmitted { some: there > waiting, more: full && self.pump.output.has_room(), written: polled }
     }
 
     /// True when a write has failed: nobody will see what is sent from now on.
@@ -502,7 +512,7 @@ impl<R: Runtime> Link<R> {
         if let Some(channel) = self.channel() {
             channel.fail(BodyError::Protocol(error));
         }
-        let (_, written) = self.transmit(cx, now);
+        let Transmitted { written, .. } = self.transmit(cx, now);
         // An answer that was given up halfway must not look complete: no good-bye.
         if written.is_ready() && error != glowplug_http::Error::Aborted {
             let _ = self.pump.poll_shutdown(cx);

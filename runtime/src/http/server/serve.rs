@@ -22,7 +22,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::incoming::Incoming;
-use super::link::{Begun, End, Heard, Link};
+use super::link::{Begun, End, Heard, Link, Transmitted};
 use super::service::HttpService;
 use super::{Connection, Settings};
 use crate::server::Stopping;
@@ -154,16 +154,18 @@ fn drive<R: Runtime, S: HttpService>(
                 break false;
             }
         };
-        let (added, written) = link.transmit(cx, now);
+        let Transmitted { some, more, written } = link.transmit(cx, now);
         if link.is_lost() {
             // Before anything else is asked for: a body that always has more would be made for nobody.
             return Poll::Ready(End::Lost);
         }
-        if added {
+        if some || more {
             // Handing output over makes room: for input that was left, and for more of an answer's body.
             news = matches!(work.as_mut().project(), WorkNow::Sending { .. });
         }
-        if !rests || added && !(link.is_quiet() && matches!(work.as_mut().project(), WorkNow::Idle)) {
+        // After the last of an answer there is nothing to ask for; but only the machine knows whether it was the last.
+        let done = !more && link.is_quiet() && matches!(work.as_mut().project(), WorkNow::Idle);
+        if !rests || (some || more) && !done {
             continue;
         }
         if let Poll::Ready(end) = link.poll_end(cx, now, written) {
