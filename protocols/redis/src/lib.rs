@@ -14,7 +14,7 @@
 //! - [`wire`] is the codec alone.
 //! - `memory` (a feature) is a server that lives in memory: a test double that needs no install.
 //!
-//! A blocking client on nothing but `std::net::TcpStream` takes twenty lines: see `examples/blocking.rs`.
+//! A client on nothing but a blocking socket takes some thirty lines: the README of `glowplug` shows it in full.
 #![forbid(unsafe_code)]
 #![no_std]
 
