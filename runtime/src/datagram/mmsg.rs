@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
-use nix::sys::socket::{MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrStorage, getsockname};
+use nix::sys::socket::{MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage, getsockname};
 
 use self::coalescing::{Coalescing, Switch};
 use super::{RecvBatch, SendBatch};
@@ -178,12 +178,25 @@ const SLOT: usize = 64 * 1024 + 64;
 struct Landing {
     payloads: Vec<u8>,
     // One set of headers per family: the system shortens the recorded address length to what it wrote.
-    v4: MultiHeaders<SockaddrIn>,
-    v6: MultiHeaders<SockaddrIn6>,
-    out: MultiHeaders<SockaddrStorage>,
-    // Those that say which of our addresses a datagram leaves from, made when one is first needed.
-    out_from_v4: Option<MultiHeaders<SockaddrStorage>>,
-    out_from_v6: Option<MultiHeaders<SockaddrStorage>>,
+    v4: Headers<SockaddrIn>,
+    v6: Headers<SockaddrIn6>,
+}
+
+/// The headers of one family. Those that a socket may never need are made when they are first used.
+struct Headers<S> {
+    come: MultiHeaders<S>,
+    /// Those that hear to which of our addresses a datagram came.
+    come_to: Option<MultiHeaders<S>>,
+    go: MultiHeaders<S>,
+    /// Those that say which of our addresses a datagram leaves from.
+    go_from: Option<MultiHeaders<S>>,
+}
+
+impl<S: SockaddrLike + Copy> Headers<S> {
+    fn new() -> Self {
+        let plain = || MultiHeaders::preallocate(BATCH, None);
+        Self { come: plain(), come_to: None, go: plain(), go_from: None }
+    }
 }
 
 thread_local! {
@@ -194,11 +207,8 @@ fn with_landing<T>(f: impl FnOnce(&mut Landing) -> T) -> T {
     LANDING.with_borrow_mut(|landing| {
         f(landing.get_or_insert_with(|| Landing {
             payloads: vec![0; SLOT * BATCH],
-            v4: MultiHeaders::preallocate(BATCH, None),
-            v6: MultiHeaders::preallocate(BATCH, None),
-            out: MultiHeaders::preallocate(BATCH, None),
-            out_from_v4: None,
-            out_from_v6: None,
+            v4: Headers::new(),
+            v6: Headers::new(),
         }))
     })
 }

@@ -5,10 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use glowplug_core::Path;
 use nix::libc::{in_pktinfo, in6_pktinfo};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrLike, recvmmsg};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrIn, SockaddrLike, recvmmsg,
+};
 
 use super::coalescing::Switch;
-use super::{BATCH, Io, Landing, SLOT, with_landing};
+use super::{BATCH, Headers, Io, Landing, SLOT, with_landing};
 use crate::datagram::RecvBatch;
 
 /// Datagrams in one system call, where each may be up to 64 that the system put together.
@@ -31,50 +33,76 @@ struct Received {
     run: usize,
     /// The system had put some together.
     together: bool,
+    /// It had more to say than there was room for.
+    unheard: bool,
 }
 
 impl Io {
     /// How many datagrams came, and whether they are to be put together otherwise from now on.
     pub(super) fn receive(&mut self, fd: i32, batch: &mut RecvBatch) -> io::Result<(usize, Option<Switch>)> {
-        let received = with_landing(|Landing { payloads, v4, v6, .. }| {
-            match (self.local.is_ipv4(), self.has_more_to_say()) {
-                (true, false) => receive_into(fd, v4, payloads, batch, |addr| SocketAddr::V4((*addr).into())),
-                (false, false) => {
-                    receive_into(fd, v6, payloads, batch, |addr| SocketAddr::V6((*addr).into()))
-                }
-                // The system shortens the recorded length of what it has to say, and these headers don't let it be set again: they
-                // serve once.
-                (true, true) => receive_into(
-                    fd,
-                    &mut fresh(batch),
-                    payloads,
-                    batch,
-                    |addr: &nix::sys::socket::SockaddrIn| SocketAddr::V4((*addr).into()),
-                ),
-                (false, true) => receive_into(
-                    fd,
-                    &mut fresh(batch),
-                    payloads,
-                    batch,
-                    |addr: &nix::sys::socket::SockaddrIn6| SocketAddr::V6((*addr).into()),
-                ),
+        let told = if self.coalescing.on {
+            Told::AlsoSizes
+        } else if self.tells_local {
+            Told::Address
+        } else {
+            Told::Nothing
+        };
+        let received = with_landing(|Landing { payloads, v4, v6 }| {
+            if self.local.is_ipv4() {
+                receive_with(fd, v4, told, payloads, batch, |addr| SocketAddr::V4((*addr).into()))
+            } else {
+                receive_with(fd, v6, told, payloads, batch, |addr| SocketAddr::V6((*addr).into()))
             }
         })?;
         Ok((received.datagrams, self.coalescing.came(received.run, received.together)))
     }
-
-    /// Whether datagrams come with more than a sender and a payload.
-    fn has_more_to_say(&self) -> bool {
-        self.coalescing.on || self.tells_local
-    }
 }
 
-/// Headers with room for how the system put datagrams together, and to which address they came.
-fn fresh<S: SockaddrLike + Copy>(batch: &RecvBatch) -> MultiHeaders<S> {
-    MultiHeaders::preallocate(
-        batch.room().clamp(1, COALESCED_BATCH),
-        Some(nix::cmsg_space!(i32, in_pktinfo, in6_pktinfo)),
-    )
+/// What the system says of a datagram beside its sender.
+#[derive(Clone, Copy)]
+enum Told {
+    Nothing,
+    /// To which of our addresses it came.
+    Address,
+    /// And where it was several, how long each is.
+    AlsoSizes,
+}
+
+fn receive_with<S: SockaddrLike + Copy>(
+    fd: i32,
+    headers: &mut Headers<S>,
+    told: Told,
+    payloads: &mut [u8],
+    batch: &mut RecvBatch,
+    to_addr: impl Fn(&S) -> SocketAddr,
+) -> io::Result<Received> {
+    match told {
+        Told::Nothing => receive_into(fd, &mut headers.come, payloads, batch, to_addr),
+        Told::Address => {
+            let address_only = || {
+                let space = if S::size() == SockaddrIn::size() {
+                    nix::cmsg_space!(in_pktinfo)
+                } else {
+                    nix::cmsg_space!(in6_pktinfo)
+                };
+                MultiHeaders::preallocate(BATCH, Some(space))
+            };
+            // The system shortens the room of each header to what it had to say, and these don't let it be set again. It says the same
+            // of every datagram, so the room stays right; should it ever not, new headers are made.
+            let come_to = headers.come_to.get_or_insert_with(address_only);
+            let received = receive_into(fd, come_to, payloads, batch, to_addr);
+            if received.as_ref().is_ok_and(|received| received.unheard) {
+                headers.come_to = None;
+            }
+            received
+        }
+        // Not every datagram was several: these serve once.
+        Told::AlsoSizes => {
+            let count = batch.room().clamp(1, COALESCED_BATCH);
+            let space = nix::cmsg_space!(i32, in_pktinfo, in6_pktinfo);
+            receive_into(fd, &mut MultiHeaders::preallocate(count, Some(space)), payloads, batch, to_addr)
+        }
+    }
 }
 
 fn receive_into<S: SockaddrLike + Copy>(
@@ -90,14 +118,15 @@ fn receive_into<S: SockaddrLike + Copy>(
         std::array::from_fn(|_| [IoSliceMut::new(slots.next().unwrap_or_default())]);
     let results = recvmmsg(fd, headers, slices[..count].iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
     let mut landed = [Landed::default(); BATCH];
-    let mut n = 0;
+    let (mut n, mut unheard) = (0, false);
     for (message, slot) in results.zip(&mut landed) {
         slot.len = message.bytes;
         slot.from = message.address.as_ref().map(&to_addr);
+        unheard |= message.flags.contains(MsgFlags::MSG_CTRUNC);
         look_at(&message, slot);
         n += 1;
     }
-    let mut received = Received::default();
+    let mut received = Received { unheard, ..Received::default() };
     let (mut run, mut last) = (0, None);
     for (slot, Landed { len, from, to, segment_size }) in payloads.chunks_exact(SLOT).zip(&landed[..n]) {
         let Some(remote) = *from else { continue };
