@@ -6,6 +6,7 @@ mod support;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::io::Write;
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
@@ -152,36 +153,76 @@ async fn coalesced<R: Runtime>(runtime: R) {
     );
 }
 
-/// A socket bound to no address in particular answers from the one it was asked at.
+/// A socket bound to no address in particular answers from the one it was asked at, again and again.
 async fn asked_there_answered_from_there<R: Runtime>(runtime: R) {
     let mut server = runtime.bind(([0, 0, 0, 0], 0).into()).await.expect("a free port");
     let port = server.local_addr().expect("bound").port();
     let mut client = runtime.bind(anywhere()).await.expect("a free port");
-    let (mut output, mut input) = (SendBatch::new(), RecvBatch::new());
-    // Two addresses in turn, so that answers from both are in one batch.
-    let asked: Vec<SocketAddr> = (0..6).map(|n| ([127, 0, 0, 1 + n % 2], port).into()).collect();
-    for at in &asked {
+    // Two addresses in turn, so that answers from both are in one batch; then one that sends a lot, so that the system may put
+    // datagrams together and has more to say; then as before.
+    for (asks, addresses) in [(6, 2), (40, 1), (40, 1), (6, 2)] {
+        let asked: Vec<SocketAddr> =
+            (0..asks).map(|n| ([127, 0, 0, 1 + n % addresses], port).into()).collect();
+        ask_and_answer(&mut client, &mut server, &asked).await;
+    }
+}
+
+/// The same where datagrams of both families come to one socket, and leave it in one batch.
+async fn both_families_at_one_socket<R: Runtime>(runtime: R) {
+    let Ok(mut v6) = runtime.bind("[::1]:0".parse().expect("an address")).await else {
+        let _ = writeln!(std::io::stderr(), "skipped: this machine has no IPv6");
+        return;
+    };
+    let mut server = runtime.bind("[::]:0".parse().expect("an address")).await.expect("a free port");
+    let port = server.local_addr().expect("bound").port();
+    let mut v4 = runtime.bind(anywhere()).await.expect("a free port");
+    for _ in 0..3 {
+        ask_and_answer(&mut v6, &mut server, &[format!("[::1]:{port}").parse().expect("an address"); 5])
+            .await;
+        ask_and_answer(&mut v4, &mut server, &[([127, 0, 0, 1], port).into(), ([127, 0, 0, 2], port).into()])
+            .await;
+    }
+    // To addresses of one family and of the other: as the socket has them, and as they are.
+    let mut output = SendBatch::new();
+    let (to_v4, to_v6) = (v4.local_addr().expect("bound"), v6.local_addr().expect("bound"));
+    for to in [to_v4, to_v6, to_v4, to_v6, to_v6] {
+        output.push(Path::to(to), b"both");
+    }
+    send_all(&mut server, &mut output).await;
+    assert_eq!((receive(&mut v4, 2).await.len(), receive(&mut v6, 3).await.len()), (2, 3));
+}
+
+async fn send_all(socket: &mut impl DatagramSocket, batch: &mut SendBatch) {
+    while !batch.is_empty() {
+        poll_fn(|cx| socket.poll_send(cx, batch)).await.expect("sent");
+    }
+}
+
+async fn receive(socket: &mut impl DatagramSocket, count: usize) -> Vec<Path> {
+    let (mut paths, mut input) = (Vec::new(), RecvBatch::new());
+    while paths.len() < count {
+        poll_fn(|cx| socket.poll_recv(cx, &mut input)).await.expect("received");
+        paths.extend(std::iter::from_fn(|| input.pop()).map(|datagram| datagram.path));
+    }
+    paths
+}
+
+async fn ask_and_answer(
+    client: &mut impl DatagramSocket,
+    server: &mut impl DatagramSocket,
+    asked: &[SocketAddr],
+) {
+    let mut output = SendBatch::new();
+    for at in asked {
         output.push((*at).into(), b"where?");
     }
-    while !output.is_empty() {
-        poll_fn(|cx| client.poll_send(cx, &mut output)).await.expect("sent");
+    send_all(client, &mut output).await;
+    for path in receive(server, asked.len()).await {
+        assert!(path.local.is_some() || !cfg!(target_os = "linux"), "the system tells");
+        output.push(path, b"here");
     }
-    let mut came = 0;
-    while came < asked.len() {
-        came += poll_fn(|cx| server.poll_recv(cx, &mut input)).await.expect("received");
-    }
-    while let Some(datagram) = input.pop() {
-        assert!(datagram.path.local.is_some() || !cfg!(target_os = "linux"), "the system tells");
-        output.push(datagram.path, b"here");
-    }
-    while !output.is_empty() {
-        poll_fn(|cx| server.poll_send(cx, &mut output)).await.expect("sent");
-    }
-    let mut answered = Vec::new();
-    while answered.len() < asked.len() {
-        poll_fn(|cx| client.poll_recv(cx, &mut input)).await.expect("received");
-        answered.extend(std::iter::from_fn(|| input.pop()).map(|datagram| datagram.path.remote));
-    }
+    send_all(server, &mut output).await;
+    let answered: Vec<_> = receive(client, asked.len()).await.iter().map(|path| path.remote).collect();
     if cfg!(target_os = "linux") {
         assert_eq!(answered, asked);
     }
@@ -246,4 +287,14 @@ fn nobody_is_there_on_tokio() {
 #[test]
 fn nobody_is_there_on_smol() {
     support::on_smol(|runtime: Smol| nobody_there(runtime));
+}
+
+#[test]
+fn both_families_on_tokio() {
+    support::on_tokio(|runtime: Tokio| both_families_at_one_socket(runtime));
+}
+
+#[test]
+fn both_families_on_smol() {
+    support::on_smol(|runtime: Smol| both_families_at_one_socket(runtime));
 }
