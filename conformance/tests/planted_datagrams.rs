@@ -12,6 +12,8 @@ enum Flaw {
     None,
     /// Keeps the newest event and forgets the others.
     OneEvent,
+    /// Takes what was announced for something that happened.
+    CountsAnnounced,
     /// Is over after the first bad datagram.
     EndsOnError,
     /// Counts a refused datagram as if it had been taken.
@@ -63,6 +65,12 @@ impl Planted {
 impl DatagramProtocol for Planted {
     type Event = Event;
     type Error = Error;
+
+    fn anticipate(&mut self, paths: &mut dyn Iterator<Item = &Path>) {
+        if self.flaw == Flaw::CountsAnnounced {
+            self.extra += paths.count() as u64;
+        }
+    }
 
     fn handle_datagram(&mut self, now: Instant, path: Path, payload: BytesMut) -> Result<(), Error> {
         assert!(self.flaw != Flaw::Panics || payload.first() != Some(&b'x'), "no x, please");
@@ -149,7 +157,7 @@ fn subject(flaw: Flaw) -> DatagramSubject<Planted> {
 
 /// Each law with the flaws that it has to find.
 const FINDS: &[(DatagramLaw, &[Flaw])] = &[
-    (DatagramLaw::Batching, &[Flaw::OneEvent]),
+    (DatagramLaw::Batching, &[Flaw::OneEvent, Flaw::CountsAnnounced]),
     (DatagramLaw::Errors, &[Flaw::EndsOnError, Flaw::CountsRefused]),
     (DatagramLaw::Transmits, &[Flaw::LiesAboutLength, Flaw::ClearsOutput, Flaw::SegmentsOfZero]),
     (DatagramLaw::Time, &[Flaw::EarlyIsDue, Flaw::NeverMovesOn]),

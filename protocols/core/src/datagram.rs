@@ -15,8 +15,8 @@ use crate::Instant;
 /// 3. Done when [`is_closed`](Self::is_closed) and nothing is left to send.
 /// 4. Wait for datagrams, for the socket to be writable when some could not be sent, for
 ///    [`poll_timeout`](Self::poll_timeout), or for the application.
-/// 5. Hand in each datagram with [`handle_datagram`](Self::handle_datagram), the time with
-///    [`handle_timeout`](Self::handle_timeout). Go to 1.
+/// 5. Hand in each datagram with [`handle_datagram`](Self::handle_datagram) (a batch may be announced before, with
+///    [`anticipate`](Self::anticipate)), the time with [`handle_timeout`](Self::handle_timeout). Go to 1.
 ///
 /// # The contract
 ///
@@ -29,6 +29,12 @@ pub trait DatagramProtocol {
     type Event;
     /// Why one datagram was refused.
     type Error: core::error::Error + Send + Sync + 'static;
+
+    /// Says over which paths the datagrams of a batch came, before they are handed in one by one. Nothing happens; a machine with many
+    /// peers may bring what it knows of these near, all at once instead of one after the other.
+    fn anticipate(&mut self, paths: &mut dyn Iterator<Item = &Path>) {
+        let _ = paths;
+    }
 
     /// One datagram came in over `path`. A payload of length zero is a datagram like any other.
     fn handle_datagram(&mut self, now: Instant, path: Path, payload: BytesMut) -> Result<(), Self::Error>;

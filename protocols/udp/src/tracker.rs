@@ -256,6 +256,10 @@ impl DatagramProtocol for Tracker {
     type Event = Event;
     type Error = DatagramError;
 
+    fn anticipate(&mut self, paths: &mut dyn Iterator<Item = &Path>) {
+        self.bring_near(paths);
+    }
+
     fn handle_datagram(&mut self, now: Instant, path: Path, payload: BytesMut) -> Result<(), DatagramError> {
         self.handle_datagram_in(now, Scope::NONE, path, payload)
     }

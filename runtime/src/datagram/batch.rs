@@ -62,6 +62,11 @@ impl RecvBatch {
         self.datagrams.push_back(Datagram { path, payload: BytesMut::from(payload), ecn });
     }
 
+    /// The ways over which the datagrams came: what a driver [announces](DatagramProtocol::anticipate) to its machine.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.datagrams.iter().map(|datagram| &datagram.path)
+    }
+
     /// Takes the oldest datagram.
     pub fn pop(&mut self) -> Option<Datagram> {
         self.datagrams.pop_front()

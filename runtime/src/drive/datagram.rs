@@ -123,6 +123,7 @@ impl<P: DatagramProtocol, R: Runtime> Datagrams<P, R> {
         while let Some(path) = self.incoming.pop_unreachable() {
             self.machine.handle_unreachable(now, path);
         }
+        self.machine.anticipate(&mut self.incoming.paths());
         while let Some(datagram) = self.incoming.pop() {
             if self.machine.handle_datagram(now, datagram.path, datagram.payload).is_err() {
                 self.refused += 1;

@@ -437,6 +437,7 @@ impl<M: Machine> State<M> {
         while let Some(path) = incoming.pop_unreachable() {
             self.machine.handle_unreachable(now, path);
         }
+        self.machine.anticipate(&mut incoming.paths());
         while let Some(datagram) = incoming.pop() {
             // A refused datagram is its peer's loss, and is counted by the machine.
             let _ = self.machine.handle_datagram(now, datagram.path, datagram.payload);

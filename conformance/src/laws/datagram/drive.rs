@@ -58,6 +58,16 @@ impl<'s, P: DatagramProtocol> Run<'s, P> {
         taken
     }
 
+    /// Announces the datagrams that come next, and one from somewhere else that never comes.
+    pub(super) fn announce(&mut self, steps: &[Step]) {
+        let never = Path::to(([198, 51, 100, 78], 7878).into());
+        let next = steps.iter().map_while(|step| match step {
+            Step::Datagram(path, _) => Some(path),
+            _ => None,
+        });
+        self.machine.anticipate(&mut next.chain([&never]));
+    }
+
     /// Goes one step. Only a wait polls: whoever wants more settles.
     pub(super) fn step(&mut self, step: &Step) -> Result<(), Broken> {
         match step {

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 #[non_exhaustive]
 pub enum DatagramLaw {
     /// The events do not depend on whether they are taken after each datagram or after a whole batch, but for their order:
-    /// a machine may let its peers take turns.
+    /// a machine may let its peers take turns. Nor do they depend on what was announced.
     Batching,
     /// An `Err` is about one datagram, never the end of the machine, and leaves nothing behind.
     Errors,

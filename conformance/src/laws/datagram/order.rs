@@ -57,7 +57,10 @@ pub(super) fn batching<P: DatagramProtocol>(
             let outcome = catching(DatagramLaw::NoPanic.name(), || {
                 let mut run = Run::new(subject);
                 run.settle()?;
-                for step in &script.steps {
+                for (number, step) in script.steps.iter().enumerate() {
+                    if rng.as_mut().is_none_or(|rng| rng.chance(1, 4)) {
+                        run.announce(&script.steps[number..]);
+                    }
                     run.step(step)?;
                     if rng.as_mut().is_some_and(|rng| rng.chance(1, 4)) {
                         run.settle()?;

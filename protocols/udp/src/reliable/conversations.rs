@@ -501,6 +501,10 @@ impl DatagramProtocol for Conversations {
     type Event = Event;
     type Error = ReceiveError;
 
+    fn anticipate(&mut self, paths: &mut dyn Iterator<Item = &Path>) {
+        self.tracker.anticipate(paths);
+    }
+
     fn handle_datagram(&mut self, now: Instant, path: Path, payload: BytesMut) -> Result<(), ReceiveError> {
         self.tracker.handle_datagram(now, path, payload).map_err(ReceiveError::Tracker)?;
         self.pump(now)

@@ -551,3 +551,26 @@ fn trackers_may_be_shared_between_threads() {
     shared::<crate::reliable::Conversations>();
     shared::<crate::reliable::Channel>();
 }
+
+#[test]
+fn announcing_a_batch_to_many_conversations_changes_nothing() {
+    let (mut announced, mut plain) = (track(Config::default()), track(Config::default()));
+    for number in 0..20_000 {
+        for tracker in [&mut announced, &mut plain] {
+            hand_in(tracker, 0, number, b"").unwrap();
+            told(tracker, 0);
+        }
+    }
+    // More than fits one reading, exactly as many, none; known peers and strangers.
+    for count in [200, 64, 0, 63] {
+        let batch: Vec<Path> = (0..count).map(|number| peer(number * 173)).collect();
+        announced.anticipate(&mut batch.iter());
+        for tracker in [&mut announced, &mut plain] {
+            for path in &batch {
+                tracker.handle_datagram(at(1), *path, BytesMut::from(&b"x"[..])).unwrap();
+            }
+        }
+        assert_eq!(told(&mut announced, 1), told(&mut plain, 1));
+        assert_eq!(announced.len(), plain.len());
+    }
+}
