@@ -1,7 +1,7 @@
 //! Connecting by name: resolve, race the addresses, start TLS, within one deadline.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,13 +13,13 @@ use std::time::Duration;
 use glowplug_core::{Connect, ConnectConfig, ConnectStep};
 
 use crate::drive::Deadline;
-use crate::time::within;
-use crate::{BoxFuture, Endpoint, MaybeTls, Runtime};
+use crate::{BoxFuture, Endpoint, Runtime};
 
-#[cfg(feature = "mongodb")]
 mod dialing;
-#[cfg(feature = "mongodb")]
-pub(crate) use dialing::Dialing;
+
+use dialing::Goal;
+
+pub use dialing::Dialing;
 
 /// Turns names into addresses: the choice of a client's builder. Without one, the runtime's own resolver is asked, which is the
 /// system's.
@@ -43,12 +43,12 @@ impl<T: Resolve + ?Sized> Resolve for Arc<T> {
 #[derive(Clone)]
 pub struct Dialer<R: Runtime> {
     runtime: R,
-    pub(crate) resolver: Option<Arc<dyn Resolve>>,
-    pub(crate) race: ConnectConfig,
-    pub(crate) timeout: Option<Duration>,
+    resolver: Option<Arc<dyn Resolve>>,
+    race: ConnectConfig,
+    timeout: Option<Duration>,
     /// Empty until it is first needed, unless it was set.
     #[cfg(feature = "tls")]
-    pub(crate) tls: Arc<std::sync::OnceLock<crate::tls::ClientConfig>>,
+    tls: Arc<std::sync::OnceLock<crate::tls::ClientConfig>>,
 }
 
 /// What a dialer was doing when its time was up.
@@ -161,78 +161,42 @@ impl<R: Runtime> Dialer<R> {
     }
 
     /// Connects to `host`, a name or a literal address (IPv6 with or without brackets), over TCP.
-    ///
-    /// Dropping the future closes what was begun.
-    pub async fn tcp(&self, host: &str, port: u16) -> Result<MaybeTls<R::Stream>, DialError> {
-        let mut phase = DialPhase::Resolve;
-        let dialling = async {
-            let stream = self.connect(host, port, &mut phase).await?;
-            Ok(MaybeTls::Plain(stream))
-        };
-        self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
+    pub fn tcp(&self, host: &str, port: u16) -> Dialing<R> {
+        Dialing::new(self, Goal::Host(port), host, false)
     }
 
     /// Connects to `host` over TCP and starts TLS, for which the server has to show a certificate for `host`. Without the feature `tls` it
     /// fails with [`DialError::Tls`] before anything is sent.
-    ///
-    /// Dropping the future closes what was begun.
-    pub async fn tls(&self, host: &str, port: u16) -> Result<MaybeTls<R::Stream>, DialError> {
-        let mut phase = DialPhase::Resolve;
-        let connecting = async |phase: &mut DialPhase| self.connect(host, port, phase).await;
-        let dialling = self.tls_in_phases(host, &mut phase, connecting);
-        self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
+    pub fn tls(&self, host: &str, port: u16) -> Dialing<R> {
+        Dialing::new(self, Goal::Host(port), host, true)
     }
 
     /// Connects to a Unix stream socket.
-    ///
-    /// Dropping the future closes what was begun.
-    pub async fn unix(&self, path: impl AsRef<Path>) -> Result<MaybeTls<R::Stream>, DialError> {
-        self.endpoint(&Endpoint::Unix(path.as_ref().to_owned())).await
+    pub fn unix(&self, path: impl AsRef<Path>) -> Dialing<R> {
+        self.endpoint(&Endpoint::Unix(path.as_ref().to_owned()))
     }
 
     /// Connects to one address or path.
-    ///
-    /// Dropping the future closes what was begun.
-    pub async fn endpoint(&self, to: &Endpoint) -> Result<MaybeTls<R::Stream>, DialError> {
-        match self.in_time(self.runtime.connect(to)).await {
-            Ok(connected) => connected.map(MaybeTls::Plain).map_err(DialError::Connect),
-            Err(timed_out) => Err(timed_out),
-        }
+    pub fn endpoint(&self, to: &Endpoint) -> Dialing<R> {
+        Dialing::new(self, Goal::Endpoint(to.clone()), "", false)
     }
 
     /// Connects to one address or path and starts TLS, for which the server has to show a certificate for `host`. Without the feature
     /// `tls` it fails as [`tls`](Self::tls) does.
-    ///
-    /// Dropping the future closes what was begun.
-    pub async fn tls_at(&self, to: &Endpoint, host: &str) -> Result<MaybeTls<R::Stream>, DialError> {
-        let mut phase = DialPhase::Connect;
-        let connecting = async |_: &mut DialPhase| self.runtime.connect(to).await.map_err(DialError::Connect);
-        let dialling = self.tls_in_phases(host, &mut phase, connecting);
-        self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
+    pub fn tls_at(&self, to: &Endpoint, host: &str) -> Dialing<R> {
+        Dialing::new(self, Goal::Endpoint(to.clone()), host, true)
     }
 
     /// How long connecting may take.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "redis"))]
     pub(crate) fn time(&self) -> Option<Duration> {
         self.timeout
     }
 
     /// Starts TLS on a stream that leads to `host` in some other way.
     #[cfg(feature = "http")]
-    pub(crate) async fn tls_on(
-        &self,
-        stream: R::Stream,
-        host: &str,
-    ) -> Result<MaybeTls<R::Stream>, DialError> {
-        let mut phase = DialPhase::Tls;
-        let dialling = self.tls_in_phases(host, &mut phase, async |_: &mut DialPhase| Ok(stream));
-        self.in_time(dialling).await.unwrap_or(Err(DialError::TimedOut(phase)))
-    }
-
-    async fn in_time<F: Future>(&self, dialling: F) -> Result<F::Output, DialError> {
-        within(&self.runtime, self.timeout, dialling)
-            .await
-            .map_err(|_| DialError::TimedOut(DialPhase::Connect))
+    pub(crate) fn tls_on(&self, stream: R::Stream, host: &str) -> Dialing<R> {
+        Dialing::new(self, Goal::Stream(stream), host, true)
     }
 
     /// How TLS is spoken. The system is asked for its roots once: the clones of a dialer share them, and the sessions that may be resumed.
@@ -246,55 +210,21 @@ impl<R: Runtime> Dialer<R> {
         Ok(self.tls.get_or_init(|| platform))
     }
 
-    #[cfg(feature = "tls")]
-    async fn tls_in_phases(
-        &self,
-        host: &str,
-        phase: &mut DialPhase,
-        connect: impl AsyncFnOnce(&mut DialPhase) -> Result<R::Stream, DialError>,
-    ) -> Result<MaybeTls<R::Stream>, DialError> {
-        let config = self.tls_settings()?;
-        let stream = connect(phase).await?;
-        *phase = DialPhase::Tls;
-        let mut stream =
-            crate::tls::Tls::client(stream, config, without_brackets(host)).map_err(DialError::Tls)?;
-        stream.handshake().await.map_err(DialError::Tls)?;
-        Ok(MaybeTls::Tls(Box::new(stream)))
-    }
-
     #[cfg(not(feature = "tls"))]
-    #[expect(clippy::unused_async, reason = "the same signature as with TLS")]
-    async fn tls_in_phases(
-        &self,
-        _host: &str,
-        phase: &mut DialPhase,
-        _connect: impl AsyncFnOnce(&mut DialPhase) -> Result<R::Stream, DialError>,
-    ) -> Result<MaybeTls<R::Stream>, DialError> {
-        *phase = DialPhase::Tls;
+    #[expect(clippy::unused_self, reason = "the same signature as with TLS")]
+    fn tls_settings(&self) -> Result<(), DialError> {
         let error = io::Error::new(io::ErrorKind::Unsupported, "built without the feature `tls`");
         Err(DialError::Tls(error))
-    }
-
-    async fn connect(&self, host: &str, port: u16, phase: &mut DialPhase) -> Result<R::Stream, DialError> {
-        let host = without_brackets(host);
-        let addresses = match (&self.resolver, host.parse()) {
-            (_, Ok(literal)) => vec![SocketAddr::new(literal, port)],
-            (Some(resolver), _) => resolver.resolve(host, port).await.map_err(DialError::Resolve)?,
-            (None, _) => self.runtime.resolve(host, port).await.map_err(DialError::Resolve)?,
-        };
-        *phase = DialPhase::Connect;
-        let mut race = Race::new(self.runtime.clone(), self.race.clone(), addresses);
-        poll_fn(|cx| race.poll(cx)).await.map_err(DialError::Connect)
     }
 }
 
 /// URLs write IPv6 literals in brackets, resolvers and certificates do not.
-pub(crate) fn without_brackets(host: &str) -> &str {
+fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// The attempts that are under way.
-pub(crate) struct Race<R: Runtime> {
+struct Race<R: Runtime> {
     connect: Connect,
     attempts: Vec<R::Connecting>,
     deadline: Deadline<R::Timer>,
@@ -303,7 +233,7 @@ pub(crate) struct Race<R: Runtime> {
 }
 
 impl<R: Runtime> Race<R> {
-    pub(crate) fn new(runtime: R, config: ConnectConfig, addresses: Vec<SocketAddr>) -> Self {
+    fn new(runtime: R, config: ConnectConfig, addresses: Vec<SocketAddr>) -> Self {
         let mut connect = Connect::new(config);
         connect.add(runtime.now(), addresses);
         connect.resolved();
@@ -312,7 +242,7 @@ impl<R: Runtime> Race<R> {
     }
 
     /// Ready once; not to be polled after that.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<R::Stream>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<R::Stream>> {
         loop {
             let now = self.runtime.now();
             loop {

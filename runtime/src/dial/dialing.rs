@@ -1,5 +1,6 @@
-//! A transport on its way, as a named future: for tasks that are spawned, whose parts have to be named.
+//! A transport on its way.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -10,102 +11,119 @@ use super::{DialError, DialPhase, Dialer, Race, without_brackets};
 use crate::time::{Sleep, sleep};
 use crate::{BoxFuture, Endpoint, MaybeTls, Runtime};
 
-/// What [`Dialer::tcp`], [`Dialer::tls`] and [`Dialer::endpoint`] do, within the dialer's time.
-pub(crate) struct Dialing<R: Runtime> {
+/// The future of a [`Dialer`]'s methods: the name, the socket, TLS, within the dialer's time. That begins with the first poll.
+///
+/// Dropping it closes what was begun.
+#[must_use = "nothing is connected until the future is polled"]
+pub struct Dialing<R: Runtime> {
     dialer: Dialer<R>,
+    /// Whom to look up, and whose certificate to ask for.
     host: String,
-    port: u16,
     tls: bool,
     stage: Stage<R>,
     sleep: Option<Sleep<R::Timer>>,
 }
 
 enum Stage<R: Runtime> {
-    Start,
+    Start(Goal<R>),
     Asking(BoxFuture<io::Result<Vec<SocketAddr>>>),
     Resolving(R::Resolving),
     Racing(Box<Race<R>>),
-    /// To a socket of the file system.
+    /// To one address or path.
     Connecting(R::Connecting),
     #[cfg(feature = "tls")]
     Securing(Box<crate::tls::Tls<R::Stream>>),
+    Over,
+}
+
+/// Where to.
+pub(super) enum Goal<R: Runtime> {
+    /// The host, at this port.
+    Host(u16),
+    Endpoint(Endpoint),
+    /// A stream that leads there in some other way.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "it is what proxies open"))]
+    Stream(R::Stream),
 }
 
 impl<R: Runtime> Dialing<R> {
-    /// To a host by its name or address.
-    pub(crate) fn tcp(dialer: &Dialer<R>, host: &str, port: u16, tls: bool) -> Self {
-        Self::new(dialer, without_brackets(host).to_owned(), port, tls, Stage::Start)
-    }
-
-    /// To one address or path, in the clear.
-    pub(crate) fn endpoint(dialer: &Dialer<R>, to: &Endpoint) -> Self {
-        let connecting = Stage::Connecting(dialer.runtime.connect(to));
-        Self::new(dialer, String::new(), 0, false, connecting)
-    }
-
-    fn new(dialer: &Dialer<R>, host: String, port: u16, tls: bool, stage: Stage<R>) -> Self {
-        let sleep = dialer.timeout.map(|timeout| sleep(&dialer.runtime, timeout));
-        Self { dialer: dialer.clone(), host, port, tls, stage, sleep }
+    pub(super) fn new(dialer: &Dialer<R>, goal: Goal<R>, host: &str, tls: bool) -> Self {
+        let host = without_brackets(host).to_owned();
+        Self { dialer: dialer.clone(), host, tls, stage: Stage::Start(goal), sleep: None }
     }
 
     fn phase(&self) -> DialPhase {
         match self.stage {
-            Stage::Start | Stage::Asking(_) | Stage::Resolving(_) => DialPhase::Resolve,
-            Stage::Racing(_) | Stage::Connecting(_) => DialPhase::Connect,
+            Stage::Start(Goal::Host(_)) | Stage::Asking(_) | Stage::Resolving(_) => DialPhase::Resolve,
+            Stage::Start(Goal::Endpoint(_)) | Stage::Racing(_) | Stage::Connecting(_) | Stage::Over => {
+                DialPhase::Connect
+            }
+            Stage::Start(Goal::Stream(_)) => DialPhase::Tls,
             #[cfg(feature = "tls")]
             Stage::Securing(_) => DialPhase::Tls,
         }
     }
 
-    /// Ready once; not to be polled after that.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<MaybeTls<R::Stream>, DialError>> {
-        if let Poll::Ready(dialed) = self.poll_stages(cx) {
-            return Poll::Ready(dialed);
-        }
-        let phase = self.phase();
-        match &mut self.sleep {
-            Some(sleep) => Pin::new(sleep).poll(cx).map(|()| Err(DialError::TimedOut(phase))),
-            None => Poll::Pending,
-        }
-    }
-
     fn poll_stages(&mut self, cx: &mut Context<'_>) -> Poll<Result<MaybeTls<R::Stream>, DialError>> {
         loop {
-            self.stage = match &mut self.stage {
-                Stage::Start => match (&self.dialer.resolver, self.host.parse()) {
-                    (_, Ok(literal)) => self.race(vec![SocketAddr::new(literal, self.port)]),
-                    (Some(resolver), _) => Stage::Asking(resolver.resolve(&self.host, self.port)),
-                    (None, _) => Stage::Resolving(self.dialer.runtime.resolve(&self.host, self.port)),
+            let stream = match &mut self.stage {
+                Stage::Start(_) => match self.start()? {
+                    Stage::Over => return Poll::Pending,
+                    started => {
+                        self.stage = started;
+                        continue;
+                    }
                 },
                 Stage::Asking(asking) => {
                     let addresses = ready!(asking.as_mut().poll(cx)).map_err(DialError::Resolve)?;
-                    self.race(addresses)
+                    self.stage = self.race(addresses);
+                    continue;
                 }
                 Stage::Resolving(resolving) => {
                     let addresses = ready!(Pin::new(resolving).poll(cx)).map_err(DialError::Resolve)?;
-                    self.race(addresses)
+                    self.stage = self.race(addresses);
+                    continue;
                 }
+                Stage::Racing(race) => ready!(race.poll(cx)).map_err(DialError::Connect)?,
                 Stage::Connecting(connecting) => {
-                    let stream = ready!(Pin::new(connecting).poll(cx)).map_err(DialError::Connect)?;
-                    return Poll::Ready(Ok(MaybeTls::Plain(stream)));
-                }
-                Stage::Racing(race) => {
-                    let stream = ready!(race.poll(cx)).map_err(DialError::Connect)?;
-                    if !self.tls {
-                        return Poll::Ready(Ok(MaybeTls::Plain(stream)));
-                    }
-                    self.secure(stream)?
+                    ready!(Pin::new(connecting).poll(cx)).map_err(DialError::Connect)?
                 }
                 #[cfg(feature = "tls")]
                 Stage::Securing(stream) => {
                     ready!(stream.poll_handshake(cx)).map_err(DialError::Tls)?;
-                    let Stage::Securing(stream) = std::mem::replace(&mut self.stage, Stage::Start) else {
-                        continue;
+                    return match std::mem::replace(&mut self.stage, Stage::Over) {
+                        Stage::Securing(stream) => Poll::Ready(Ok(MaybeTls::Tls(stream))),
+                        _ => Poll::Pending,
                     };
-                    return Poll::Ready(Ok(MaybeTls::Tls(stream)));
                 }
+                Stage::Over => return Poll::Pending,
             };
+            if !self.tls {
+                self.stage = Stage::Over;
+                return Poll::Ready(Ok(MaybeTls::Plain(stream)));
+            }
+            self.stage = self.secure(stream)?;
         }
+    }
+
+    fn start(&mut self) -> Result<Stage<R>, DialError> {
+        if self.tls {
+            // What cannot be secured is not begun.
+            self.dialer.tls_settings()?;
+        }
+        let Stage::Start(goal) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Ok(Stage::Over);
+        };
+        let (dialer, host) = (&self.dialer, &*self.host);
+        Ok(match goal {
+            Goal::Stream(stream) => self.secure(stream)?,
+            Goal::Endpoint(to) => Stage::Connecting(dialer.runtime.connect(&to)),
+            Goal::Host(port) => match (&dialer.resolver, host.parse()) {
+                (_, Ok(literal)) => self.race(vec![SocketAddr::new(literal, port)]),
+                (Some(resolver), _) => Stage::Asking(resolver.resolve(host, port)),
+                (None, _) => Stage::Resolving(dialer.runtime.resolve(host, port)),
+            },
+        })
     }
 
     fn race(&self, addresses: Vec<SocketAddr>) -> Stage<R> {
@@ -121,12 +139,38 @@ impl<R: Runtime> Dialing<R> {
     }
 
     #[cfg(not(feature = "tls"))]
-    #[expect(clippy::unused_self, reason = "the same signature as with TLS")]
     fn secure(&self, _: R::Stream) -> Result<Stage<R>, DialError> {
-        let error = io::Error::new(io::ErrorKind::Unsupported, "built without the feature `tls`");
-        Err(DialError::Tls(error))
+        self.dialer.tls_settings().map(|()| Stage::Over)
     }
 }
 
 // Nothing in it is pinned: plugs' futures are `Unpin`.
 impl<R: Runtime> Unpin for Dialing<R> {}
+
+impl<R: Runtime> Future for Dialing<R> {
+    type Output = Result<MaybeTls<R::Stream>, DialError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if matches!(this.stage, Stage::Start(_)) {
+            this.sleep = this.dialer.timeout.map(|timeout| sleep(&this.dialer.runtime, timeout));
+        }
+        if let Poll::Ready(dialed) = this.poll_stages(cx) {
+            return Poll::Ready(dialed);
+        }
+        let phase = this.phase();
+        match &mut this.sleep {
+            Some(sleep) => Pin::new(sleep).poll(cx).map(|()| Err(DialError::TimedOut(phase))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for Dialing<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialing")
+            .field("host", &self.host)
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
+}

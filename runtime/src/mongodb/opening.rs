@@ -1,6 +1,7 @@
 //! A connection on its way: the socket, TLS, the handshake.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -36,10 +37,11 @@ impl<R: Runtime> Opening<R> {
     pub(super) fn new(shared: &Arc<Shared<R>>, generation: Generation) -> Box<Self> {
         let host = shared.select();
         let dialing = match &host {
-            Host::Unix(path) => Dialing::endpoint(&shared.dialer, &super::unix(path)),
+            Host::Unix(path) => shared.dialer.endpoint(&super::unix(path)),
             Host::Tcp { host, port } => {
                 let port = port.unwrap_or(uri::DEFAULT_PORT);
-                Dialing::tcp(&shared.dialer, host, port, shared.settings.tls)
+                let dialer = &shared.dialer;
+                if shared.settings.tls { dialer.tls(host, port) } else { dialer.tcp(host, port) }
             }
         };
         let stage = Stage::Dialing(Box::new(dialing));
@@ -67,7 +69,7 @@ impl<R: Runtime> Opening<R> {
         loop {
             match &mut self.stage {
                 Stage::Dialing(dialing) => {
-                    let stream = ready!(dialing.poll(cx)).map_err(ConnectError::Dial)?;
+                    let stream = ready!(Pin::new(dialing).poll(cx)).map_err(ConnectError::Dial)?;
                     let (runtime, config) = (self.shared.runtime.clone(), self.shared.machine_config());
                     self.stage = Stage::Greeting(Greeting::new(runtime, stream, config, self.generation));
                 }

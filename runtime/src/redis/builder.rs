@@ -9,8 +9,8 @@ use glowplug_redis::{CacheConfig, ClientConfig, ClientConnection, HubConfig, Red
 
 use super::link::{Link, Wire};
 use super::session::{Session, SessionEvent};
-use super::target::{Dialing, Settings, Target};
-use super::{Client, ConnectError, Connection, Drive};
+use super::target::{HANDSHAKE, Settings, Target};
+use super::{Client, ConnectError, Connection, Drive, Stream};
 use crate::dial::{Dialer, Resolve};
 use crate::drive::shared::Config;
 use crate::time::within;
@@ -20,12 +20,13 @@ use crate::{Runtime, Spawn};
 #[derive(Clone)]
 pub struct Builder<R: Runtime> {
     runtime: R,
+    dialer: Dialer<R>,
     settings: Settings,
 }
 
 impl<R: Runtime> Builder<R> {
     pub(super) fn new(runtime: R) -> Self {
-        Self { runtime, settings: Settings::default() }
+        Self { dialer: Dialer::new(runtime.clone()), runtime, settings: Settings::default() }
     }
 
     /// Sets what the machine does: user, database, RESP version, limits, keep-alive. What a URL says goes before it.
@@ -49,7 +50,7 @@ impl<R: Runtime> Builder<R> {
 
     /// Sets how long connecting may take: the name, the socket, TLS and the handshake together. Default 10 s; `None` waits for ever.
     pub fn connect_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.settings.connect_timeout = timeout;
+        self.dialer = self.dialer.timeout(timeout);
         self
     }
 
@@ -95,33 +96,27 @@ impl<R: Runtime> Builder<R> {
 
     /// Sets who resolves the server's name. The default is the runtime's own resolver, which is the system's.
     pub fn resolver(mut self, resolver: impl Resolve + 'static) -> Self {
-        self.settings.resolver = Some(Arc::new(resolver));
+        self.dialer = self.dialer.resolver(resolver);
         self
     }
 
     /// Sets how the addresses of the server's name are raced.
     pub fn race(mut self, config: ConnectConfig) -> Self {
-        self.settings.race = config;
+        self.dialer = self.dialer.race(config);
         self
     }
 
     /// Takes over a dialer's resolver, its way of racing addresses, its TLS and its time, which becomes the one
     /// [for connecting](Self::connect_timeout).
     pub fn dialer(mut self, dialer: &Dialer<R>) -> Self {
-        self.settings.resolver.clone_from(&dialer.resolver);
-        self.settings.race = dialer.race.clone();
-        self.settings.connect_timeout = dialer.timeout;
-        #[cfg(feature = "tls")]
-        {
-            self.settings.tls = dialer.tls.get().cloned();
-        }
+        self.dialer = dialer.clone();
         self
     }
 
     /// Sets how `rediss://` speaks TLS. The default verifies servers by the operating system's roots.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: crate::tls::ClientConfig) -> Self {
-        self.settings.tls = Some(config);
+        self.dialer = self.dialer.tls_config(config);
         self
     }
 }
@@ -138,31 +133,22 @@ impl<R: Runtime + Spawn<Drive<R>>> Builder<R> {
             settings.machine = settings.machine.cache(Some(cache));
         }
         settings.shared.callers_drive &= !settings.machine.keeps_answers();
-        let timeout = settings.connect_timeout;
-        let target = Arc::new(Target { runtime: self.runtime, endpoint: url.endpoint().clone(), settings });
-        let mut phase = "resolved the name";
-        let connecting = connect_in_phases(&target, &mut phase);
-        match within(&target.runtime, timeout, connecting).await {
+        let endpoint = url.endpoint().clone();
+        let target = Arc::new(Target { runtime: self.runtime, dialer: self.dialer, endpoint, settings });
+        let deadline = target.connect_deadline();
+        let stream = target.dial()?.await?;
+        let left = deadline.map(|at| at.saturating_duration_since(target.runtime.now()));
+        match within(&target.runtime, left, shake_hands(&target, stream)).await {
             Ok(connection) => Ok(Client::new(connection?, target.clone())),
-            Err(_) => Err(ConnectError::TimedOut(phase)),
+            Err(_) => Err(ConnectError::TimedOut(HANDSHAKE)),
         }
     }
 }
 
-async fn connect_in_phases<R: Runtime + Spawn<Drive<R>>>(
+async fn shake_hands<R: Runtime + Spawn<Drive<R>>>(
     target: &Arc<Target<R>>,
-    phase: &mut &'static str,
+    stream: Stream<R>,
 ) -> Result<Connection<R>, ConnectError> {
-    let mut dialing = Dialing::new(target.clone());
-    let stream = std::future::poll_fn(|cx| {
-        let polled = dialing.poll(cx);
-        if polled.is_pending() {
-            *phase = dialing.phase();
-        }
-        polled
-    })
-    .await?;
-    *phase = "shook hands";
     let runtime = &target.runtime;
     let wire = Arc::new(Wire::new(target.settings.reconnect.is_some()));
     let machine = ClientConnection::new(runtime.now(), target.settings.machine.clone());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use glowplug_core::Progress;
 use glowplug_redis::{RedisEndpoint, RedisUrlError, ReplyError, ServerError, TransactionError};
 
+use crate::dial::{DialError, DialPhase};
 use crate::drive::DriverError;
 use crate::drive::shared::CallError;
 
@@ -96,6 +97,19 @@ pub enum ConnectError {
     Handshake(Option<Arc<DriverError<glowplug_redis::Error>>>),
     /// The time to connect was up; the word says in which phase.
     TimedOut(&'static str),
+}
+
+impl From<DialError> for ConnectError {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Resolve(error) => Self::Resolve(error),
+            DialError::Connect(error) => Self::Connect(error),
+            DialError::Tls(error) => Self::Tls(error),
+            DialError::TimedOut(DialPhase::Resolve) => Self::TimedOut("resolved the name"),
+            DialError::TimedOut(DialPhase::Connect) => Self::TimedOut("connected"),
+            DialError::TimedOut(DialPhase::Tls) => Self::TimedOut("agreed on tls"),
+        }
+    }
 }
 
 impl fmt::Display for ConnectError {

@@ -14,15 +14,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use glowplug_core::{Instant, SendBuf};
 
 use super::recovery::Recovery;
-use super::target::{Dialing, Target};
+use super::target::Target;
 use super::{ConnectError, Stream};
-use crate::time::{Sleep, sleep, sleep_until};
+use crate::dial::Dialing;
+use crate::time::{Sleep, sleep_until};
 use crate::{Runtime, Transport};
 
 /// What a [`Link`] and its [`Session`](super::Session) tell each other.
@@ -104,7 +105,7 @@ enum State<R: Runtime> {
     /// The session has to hear of it first.
     Broken,
     Waiting(Sleep<R::Timer>),
-    Dialing(Box<Dialing<R>>, Option<Sleep<R::Timer>>),
+    Dialing(Box<Dialing<R>>),
 }
 
 impl<R: Runtime> Link<R> {
@@ -149,29 +150,19 @@ impl<R: Runtime> Link<R> {
                     if Pin::new(pause).poll(cx).is_pending() {
                         return Poll::Pending;
                     }
-                    let target = &self.target;
-                    let limit = target.settings.connect_timeout.map(|time| sleep(&target.runtime, time));
-                    self.state = State::Dialing(Box::new(Dialing::new(target.clone())), limit);
+                    let dialing = self.target.dial().map_err(io::Error::other)?;
+                    self.state = State::Dialing(Box::new(dialing));
                 }
-                State::Dialing(dialing, limit) => match dialing.poll(cx) {
-                    Poll::Ready(Ok(stream)) => {
+                State::Dialing(dialing) => match ready!(Pin::new(dialing).poll(cx)) {
+                    Ok(stream) => {
                         self.recovery.up(self.target.runtime.now());
                         self.state = State::Up(stream);
                         self.wire.hang_up.store(false, Ordering::Release);
                         self.wire.news.store(News::UP, Ordering::Release);
                     }
-                    Poll::Ready(Err(error)) => {
+                    Err(error) => {
                         let until = self.recovery.failed(self.now());
-                        self.wait(until, error)?;
-                    }
-                    Poll::Pending => {
-                        let Some(limit) = limit else { return Poll::Pending };
-                        if Pin::new(limit).poll(cx).is_pending() {
-                            return Poll::Pending;
-                        }
-                        let error = ConnectError::TimedOut(dialing.phase());
-                        let until = self.recovery.failed(self.now());
-                        self.wait(until, error)?;
+                        self.wait(until, error.into())?;
                     }
                 },
             }
@@ -246,7 +237,7 @@ impl<R: Runtime> fmt::Debug for Link<R> {
         let state = match &self.state {
             State::Up(_) => "up",
             State::Broken | State::Waiting(_) => "waiting",
-            State::Dialing(..) => "dialing",
+            State::Dialing(_) => "dialing",
         };
         f.debug_struct("Link").field("state", &state).finish_non_exhaustive()
     }
