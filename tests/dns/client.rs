@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use glowplug::dns::resolver::QueryError;
+use glowplug::dns::resolver::{LookupError, QueryError, ResolverConfig};
 use glowplug::dns::{Edns, EdnsOption, ExchangeError, Query, Rcode, RecordType};
-use glowplug::runtime::DatagramSocket as _;
 use glowplug::runtime::dns::{Client, ServerConfig};
+use glowplug::runtime::{DatagramSocket as _, Runtime as _};
+use glowplug::sim::{Simulation, seeds};
 
 use crate::support;
 use crate::world::*;
@@ -66,6 +67,43 @@ async fn a_port_that_nobody_listens_on<R: Plug>(runtime: R) {
     let client = Client::builder(runtime.clone(), at).tcp_only(true).build();
     let result = client.ask("www.example.test", RecordType::A).expect("a name").await;
     assert_eq!(result.expect_err("refused"), QueryError::Exchange(ExchangeError::Unreachable));
+}
+
+/// Nobody listens for datagrams there, and the system says so: nobody waits for a deadline.
+async fn a_datagram_that_cannot_arrive<R: Plug>(runtime: R) {
+    let gone = runtime.bind(here()).await.expect("a free port").local_addr().expect("an address");
+    let client = Client::builder(runtime.clone(), gone).build();
+    let result = client.ask("www.example.test", RecordType::A).expect("a name").await;
+    assert_eq!(result.expect_err("nobody is there"), QueryError::Exchange(ExchangeError::Unreachable));
+    let alone = resolver(&runtime, config(gone)).lookup("www.example.test", RecordType::A).await;
+    assert_eq!(alone.expect_err("nobody is there"), LookupError::Exchange(ExchangeError::Unreachable));
+    with_server(&runtime, ServerConfig::default(), Answers::zones(), async |at| {
+        let config = ResolverConfig { servers: vec![gone, at], ..config(at) };
+        let found = resolver(&runtime, config).lookup("www.example.test", RecordType::A).await;
+        assert_eq!(found.expect("the other server's answer").addresses().count(), 2);
+    })
+    .await;
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn a_datagram_that_cannot_arrive_on_tokio_and_smol() {
+    support::on_tokio(a_datagram_that_cannot_arrive);
+    support::on_smol(a_datagram_that_cannot_arrive);
+}
+
+#[test]
+fn a_datagram_that_cannot_arrive_in_the_simulator() {
+    for seed in seeds(50) {
+        let mut simulation = Simulation::new(seed);
+        let host = simulation.host("here", [10, 0, 0, 1]);
+        simulation.net().unreachable_errors(true);
+        simulation.run(async {
+            let begin = host.now();
+            a_datagram_that_cannot_arrive(host.clone()).await;
+            assert!(host.now() - begin < Duration::from_millis(100), "somebody was waited for");
+        });
+    }
 }
 
 async fn more_queries_than_may_run<R: Plug>(runtime: R) {

@@ -41,7 +41,7 @@ type Handler = dyn Fn(Request<Incoming>) -> BoxFuture<Result<Reply, &'static str
 
 /// A web site that does what the path says.
 #[derive(Clone)]
-struct Site(Arc<Handler>);
+pub(crate) struct Site(Arc<Handler>);
 
 impl tower_service::Service<Request<Incoming>> for Site {
     type Response = Reply;
@@ -58,7 +58,7 @@ impl tower_service::Service<Request<Incoming>> for Site {
 }
 
 /// What these tests ask of a plug beside.
-trait WebPlug:
+pub(crate) trait WebPlug:
     Plug + Runtime<Connecting: Send, Resolving: Send> + Spawn<Reaper<Self>> + Spawn<Serving<Self, Site>>
 {
 }
@@ -69,7 +69,7 @@ impl<R> WebPlug for R where
 }
 
 /// What came in: the request's method, the length of the message, and who asked.
-type Log = Arc<Mutex<Vec<(Method, usize, String)>>>;
+pub(crate) type Log = Arc<Mutex<Vec<(Method, usize, String)>>>;
 
 /// A whole answer to a message, from the zones.
 fn answer(message: Bytes) -> Bytes {
@@ -155,25 +155,36 @@ fn site<R: WebPlug>(runtime: &R, log: &Log) -> Site {
 /// Runs `work` beside the site; it gets the address, what clients trust, and what was asked.
 async fn with_site<R: WebPlug>(runtime: &R, work: impl AsyncFnOnce(SocketAddr, ClientConfig, Log)) {
     let (tls, trust) = configs();
+    let server = Server::bind(runtime.clone(), here()).await.expect("a free port").tls(tls);
+    beside_site(runtime, server, async |at, log| work(at, trust, log).await).await;
+}
+
+/// The same without TLS, which is up to somebody else.
+pub(crate) async fn with_plain_site<R: WebPlug>(runtime: &R, work: impl AsyncFnOnce(SocketAddr, Log)) {
+    let server = Server::bind(runtime.clone(), here()).await.expect("a free port");
+    beside_site(runtime, server, work).await;
+}
+
+async fn beside_site<R: WebPlug>(runtime: &R, server: Server<R>, work: impl AsyncFnOnce(SocketAddr, Log)) {
     let log = Log::default();
     let mut config = glowplug::runtime::http::server::Config::default();
     config.connection_extension = true;
-    let server = Server::bind(runtime.clone(), here()).await.expect("a free port").config(config).tls(tls);
+    let server = server.config(config);
     let at = server.local_endpoint().expect("an address").socket_addr().expect("TCP");
     let stopper = server.stopper();
     let site = site(runtime, &log);
     let work = async {
-        work(at, trust, log).await;
+        work(at, log).await;
         stopper.stop();
     };
     join(server.run(site), work).await;
 }
 
-fn https(path: &str, trust: &ClientConfig) -> HttpsConfig {
+pub(crate) fn https(path: &str, trust: &ClientConfig) -> HttpsConfig {
     HttpsConfig::new(&format!("https://dns.test{path}")).expect("a url").tls(trust)
 }
 
-fn asking<R: WebPlug>(runtime: &R, at: SocketAddr, config: &HttpsConfig) -> Resolver<R> {
+pub(crate) fn asking<R: WebPlug>(runtime: &R, at: SocketAddr, config: &HttpsConfig) -> Resolver<R> {
     Resolver::builder(runtime.clone()).https_server(at, config).build()
 }
 

@@ -1,4 +1,5 @@
-//! Real programs: our client and resolver against unbound and nsd, `dig` and `kdig` against our server. A program that is not there is
+//! Real programs: our client and resolver against unbound and nsd, and over HTTPS through nginx; `dig` and `kdig` against our
+//! server. A program that is not there is
 //! skipped, and said so; with `GLOWPLUG_REQUIRE_SERVERS=1` that fails.
 
 use std::io::Write as _;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use glowplug::dns::resolver::{LookupError, ResolverConfig};
 use glowplug::dns::{Rcode, RecordType};
-use glowplug::runtime::dns::{Client, Resolver, Server};
+use glowplug::runtime::dns::{Client, HttpsMethod, Resolver, Server};
 use glowplug::runtime::tls::rustls::pki_types::CertificateDer;
 use glowplug::runtime::tls::{ClientConfig, ServerConfig};
 use rcgen::{CertificateParams, KeyPair};
 
+use crate::https::{WebPlug, asking, https, with_plain_site};
 use crate::support;
 use crate::world::{Answers, Plug, ZONE, big_texts, name};
 
@@ -135,11 +137,8 @@ fn pem(what: &str, der: &[u8]) -> String {
     text + &format!("\n-----END {what}-----\n")
 }
 
-/// A resolver with local data, over UDP, TCP and TLS; and who vouches for it.
-fn unbound() -> Option<(Daemon, u16, u16, ClientConfig)> {
-    let program = find("unbound")?;
-    let folder = folder("unbound");
-    let (port, tls_port) = (free_port(), free_port());
+/// Puts `key.pem` and `cert.pem` of `dns.test` into a folder; who vouches for it.
+fn certify(folder: &Path) -> ClientConfig {
     let key = KeyPair::generate().expect("a key");
     let certificate = CertificateParams::new(vec!["dns.test".to_owned()])
         .expect("a name")
@@ -147,6 +146,63 @@ fn unbound() -> Option<(Daemon, u16, u16, ClientConfig)> {
         .expect("signed");
     std::fs::write(folder.join("key.pem"), pem("PRIVATE KEY", &key.serialize_der())).expect("written");
     std::fs::write(folder.join("cert.pem"), pem("CERTIFICATE", certificate.der())).expect("written");
+    let trust = ClientConfig::with_roots([CertificateDer::from(certificate.der().to_vec())]);
+    trust.expect("a configuration")
+}
+
+/// A web server that takes TLS off and passes requests on to `upstream`.
+fn nginx(program: &Path, upstream: SocketAddr) -> (Daemon, SocketAddr, ClientConfig) {
+    let (folder, port) = (folder(&format!("nginx-{}", upstream.port())), free_port());
+    let trust = certify(&folder);
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|what| format!(" {what}_temp_path {}/{what};\n", folder.display()))
+        .concat();
+    let conf = format!(
+        "daemon off;\nmaster_process off;\npid {0}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n access_log off;\n\
+         {temporary} server {{\n listen 127.0.0.1:{port} ssl;\n ssl_certificate {0}/cert.pem;\n \
+         ssl_certificate_key {0}/key.pem;\n location / {{\n proxy_http_version 1.1;\n proxy_set_header Host $host;\n \
+         proxy_set_header Connection \"\";\n proxy_pass http://{upstream};\n }}\n }}\n}}\n",
+        folder.display()
+    );
+    std::fs::write(folder.join("conf"), conf).expect("written");
+    let path = folder.join("conf").display().to_string();
+    let prefix = folder.display().to_string();
+    (start(program, folder, &["-p", &prefix, "-c", &path], &[port]), at(port), trust)
+}
+
+async fn through_nginx<R: WebPlug>(runtime: R, program: PathBuf) {
+    with_plain_site(&runtime, async |upstream, log| {
+        let (_daemon, at, trust) = nginx(&program, upstream);
+        for (path, method) in [("/dns-query", HttpsMethod::Post), ("/dns-query{?dns}", HttpsMethod::Get)] {
+            let resolver = asking(&runtime, at, &https(path, &trust).method(method));
+            let found = resolver.lookup_ip("www.example.test").await.expect("addresses");
+            assert_eq!(found.iter().count(), 3);
+            assert_eq!(resolver.txt("big.example.test").await.expect("texts").len(), 12);
+            let gone = resolver.lookup("gone.example.test", RecordType::A).await;
+            assert_eq!(gone.expect_err("nothing"), LookupError::NoSuchName);
+            let many = (0..30).map(|n| resolver.lookup(&*format!("n{n}.many.example.test"), RecordType::A));
+            for found in join_all(many).await {
+                assert_eq!(found.expect("an answer").addresses().count(), 1);
+            }
+            assert_eq!(std::mem::take(&mut *log.lock().expect("a log")).len(), 34);
+        }
+    })
+    .await;
+}
+
+#[test]
+fn https_through_nginx() {
+    let Some(program) = find("nginx") else { return };
+    support::on_tokio(|runtime| through_nginx(runtime, program.clone()));
+    support::on_smol(|runtime| through_nginx(runtime, program));
+}
+
+/// A resolver with local data, over UDP, TCP and TLS; and who vouches for it.
+fn unbound() -> Option<(Daemon, u16, u16, ClientConfig)> {
+    let program = find("unbound")?;
+    let folder = folder("unbound");
+    let (port, tls_port) = (free_port(), free_port());
+    let trust = certify(&folder);
     let big = big_texts().map(|text| format!(" local-data: 'big.example.test. TXT \"{text}\"'\n")).join("");
     let conf = format!(
         "server:\n interface: 127.0.0.1@{port}\n interface: 127.0.0.1@{tls_port}\n tls-port: {tls_port}\n \
@@ -161,9 +217,8 @@ fn unbound() -> Option<(Daemon, u16, u16, ClientConfig)> {
         folder.display()
     );
     std::fs::write(folder.join("conf"), conf).expect("written");
-    let trust = ClientConfig::with_roots([CertificateDer::from(certificate.der().to_vec())]);
     let daemon = start(&program, folder, &["-d", "-c", "conf"], &[port, tls_port]);
-    Some((daemon, port, tls_port, trust.expect("a configuration")))
+    Some((daemon, port, tls_port, trust))
 }
 
 async fn ask_unbound<R: Plug>(resolver: &Resolver<R>) {

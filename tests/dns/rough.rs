@@ -109,8 +109,7 @@ fn every_lookup_ends_right_or_with_a_named_error_within_its_time() {
         });
     }
     println!("{right} lookups went right, {failed} failed with a named error");
-    // Nearly all of them are those that need a connection, which this network refuses and cuts.
-    assert!(failed * 10 < right, "{failed} lookups failed beside {right}");
+    assert!(failed * 200 < right, "{failed} lookups failed beside {right}");
 }
 
 #[test]

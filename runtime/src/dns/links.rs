@@ -1,4 +1,8 @@
-//! Connections: at most one per server, over TCP or TLS, made when a query wants one, kept as long as server and configuration let it idle.
+//! Connections: over TCP or TLS, made when a query wants one, kept as long as server and configuration let them idle.
+//!
+//! A server has one that takes queries. Once that has said nothing for a while to those who wait, the next query gets another
+//! beside it; the old one may still bring its answers, and is closed when nobody waits for them any more. There are never more
+//! of them than seconds that the oldest query has been waited for.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -32,12 +36,9 @@ pub(super) struct Links<R: Runtime> {
     next: u64,
     board: Arc<Board>,
     rung: Vec<u64>,
-    /// What became of queries whose connection was given up between two polls.
-    lost: Vec<Outcome>,
 }
 
-/// A connection on which a query waited for so long in vain, and nothing else was answered meanwhile, is taken for dead: the next query
-/// gets another.
+/// A connection that owes answers and has brought none for so long may be dead: the next query gets another.
 const STALLED: Duration = Duration::from_secs(1);
 
 struct Link<R: Runtime> {
@@ -47,15 +48,14 @@ struct Link<R: Runtime> {
     waiting: VecDeque<Token>,
     /// Everything that has no answer yet.
     asked: HashMap<Token, Asked>,
-    /// When the last answer came.
-    answered: Option<Instant>,
+    /// When the last answer came, or the first query that is owed one.
+    quiet_since: Instant,
     bell: Arc<Bell>,
     waker: Waker,
 }
 
 struct Asked {
     query: Query,
-    since: Instant,
     /// A connection ended under it before.
     again: bool,
 }
@@ -82,7 +82,6 @@ impl<R: Runtime> Links<R> {
             next: 0,
             board: Arc::default(),
             rung: Vec::new(),
-            lost: Vec::new(),
         }
     }
 
@@ -92,15 +91,19 @@ impl<R: Runtime> Links<R> {
     }
 
     pub(super) fn ask(&mut self, now: Instant, ask: Ask) {
-        self.put(ask.server, ask.token, Asked { query: ask.query, since: now, again: false });
+        self.put(now, ask.server, ask.token, Asked { query: ask.query, again: false });
     }
 
-    fn put(&mut self, server: SocketAddr, token: Token, asked: Asked) {
-        let key = match self.by_server.get(&server) {
-            Some(key) => *key,
-            None => self.connect(server),
+    fn put(&mut self, now: Instant, server: SocketAddr, token: Token, asked: Asked) {
+        let current = self.by_server.get(&server).copied();
+        let key = match current.filter(|key| self.open.get(key).is_some_and(|link| !link.is_stalled(now))) {
+            Some(key) => key,
+            None => self.connect(now, server),
         };
         if let Some(link) = self.open.get_mut(&key) {
+            if link.asked.is_empty() {
+                link.quiet_since = now;
+            }
             link.asked.insert(token, asked);
             link.waiting.push_back(token);
             link.bell.ring();
@@ -108,7 +111,7 @@ impl<R: Runtime> Links<R> {
         }
     }
 
-    fn connect(&mut self, server: SocketAddr) -> u64 {
+    fn connect(&mut self, now: Instant, server: SocketAddr) -> u64 {
         self.next += 1;
         let bell = self.board.bell(self.next);
         let link = Link {
@@ -116,7 +119,7 @@ impl<R: Runtime> Links<R> {
             stage: Stage::Connecting(self.runtime.connect(&Endpoint::Tcp(server))),
             waiting: VecDeque::new(),
             asked: HashMap::new(),
-            answered: None,
+            quiet_since: now,
             waker: Waker::from(Arc::clone(&bell)),
             bell,
         };
@@ -128,21 +131,17 @@ impl<R: Runtime> Links<R> {
     pub(super) fn forget(&mut self, now: Instant, token: Token) {
         let Some(key) = self.via.remove(&token) else { return };
         let Some(link) = self.open.get_mut(&key) else { return };
-        let Some(asked) = link.asked.remove(&token) else { return };
+        if link.asked.remove(&token).is_none() {
+            return;
+        }
         link.waiting.retain(|waiting| *waiting != token);
-        let stalled = now >= asked.since + STALLED && link.answered.is_none_or(|at| at < asked.since);
+        let current = self.by_server.get(&link.server) == Some(&key);
+        if link.asked.is_empty() && !(current && link.is_of_use(now)) {
+            return self.remove(key);
+        }
         if let Stage::Open(connection) = &mut link.stage {
-            if stalled {
-                let mut lost = std::mem::take(&mut self.lost);
-                self.end(key, &mut lost);
-                self.lost = lost;
-            } else {
-                connection.machine_mut().cancel(token);
-                link.bell.ring();
-            }
-        } else if link.asked.is_empty() {
-            // Nobody waits for this connection any more, and it may never come.
-            self.remove(key);
+            connection.machine_mut().cancel(token);
+            link.bell.ring();
         }
     }
 
@@ -156,7 +155,6 @@ impl<R: Runtime> Links<R> {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, outcomes: &mut Vec<Outcome>) {
-        outcomes.append(&mut self.lost);
         self.board.listen(cx.waker());
         let mut rung = std::mem::take(&mut self.rung);
         self.board.take(&mut rung);
@@ -167,8 +165,11 @@ impl<R: Runtime> Links<R> {
             for (token, _) in &outcomes[before..] {
                 self.via.remove(token);
             }
+            let left = link.asked.is_empty() && self.by_server.get(&link.server) != Some(key);
             if over {
-                self.end(*key, outcomes);
+                self.end(now, *key, outcomes);
+            } else if left {
+                self.remove(*key);
             }
         }
         self.rung = rung;
@@ -176,7 +177,7 @@ impl<R: Runtime> Links<R> {
 
     /// A connection has ended, or there never was one. A server may close what it takes for idle at any time (RFC 7766 section
     /// 6.2.4): what an open connection left unanswered is asked once more.
-    fn end(&mut self, key: u64, outcomes: &mut Vec<Outcome>) {
+    fn end(&mut self, now: Instant, key: u64, outcomes: &mut Vec<Outcome>) {
         let Some(link) = self.open.get_mut(&key) else { return };
         let (server, was_open) = (link.server, matches!(link.stage, Stage::Open(_)));
         let mut left: Vec<(Token, Asked)> = link.asked.drain().collect();
@@ -184,7 +185,7 @@ impl<R: Runtime> Links<R> {
         self.remove(key);
         for (token, asked) in left {
             if was_open && !asked.again {
-                self.put(server, token, Asked { again: true, ..asked });
+                self.put(now, server, token, Asked { again: true, ..asked });
             } else {
                 self.via.remove(&token);
                 outcomes.push((token, Err(ExchangeError::Unreachable)));
@@ -193,11 +194,21 @@ impl<R: Runtime> Links<R> {
     }
 
     pub(super) fn has_work(&self) -> bool {
-        !self.lost.is_empty() || !self.board.is_quiet()
+        !self.board.is_quiet()
     }
 }
 
 impl<R: Runtime> Link<R> {
+    /// True if those who wait have heard nothing for too long.
+    fn is_stalled(&self, now: Instant) -> bool {
+        !self.asked.is_empty() && now >= self.quiet_since + STALLED
+    }
+
+    /// True if another query may find it quicker than a new connection: it stands, and did not fall silent under the last one.
+    fn is_of_use(&self, now: Instant) -> bool {
+        matches!(self.stage, Stage::Open(_)) && now < self.quiet_since + STALLED
+    }
+
     /// Moves what can be moved; true when the connection is over.
     fn poll(
         &mut self,
@@ -257,7 +268,7 @@ impl<R: Runtime> Link<R> {
             match connection.poll_event(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(Some(answer))) => {
-                    self.answered = Some(now);
+                    self.quiet_since = now;
                     if self.asked.remove(&answer.token).is_some() {
                         let server = Some(self.server);
                         let result = answer.response.map(|reply| glowplug_dns::Reply { server, ..reply });

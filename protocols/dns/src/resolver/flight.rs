@@ -25,6 +25,8 @@ pub(super) struct Flight {
     position: usize,
     pub(super) pass: u32,
     pub(super) exchange: Option<Token>,
+    /// Exchanges whose time was up, and whose answers would still count.
+    pub(super) late: Vec<Token>,
     pub(super) channel: Channel,
     edns: bool,
     /// True once the query was sent again for its cookie.
@@ -71,6 +73,7 @@ impl Flight {
             position: 0,
             pass: 0,
             exchange: None,
+            late: Vec::new(),
             channel: Self::first_channel(config),
             edns: true,
             cookie_renewed: false,
@@ -97,8 +100,21 @@ impl Flight {
         self.order.get(self.position).copied()
     }
 
+    /// True if nothing is to be waited for: a server has said why not, or nobody who was asked can answer any more.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.late.is_empty() || self.waiters.is_empty() || !matches!(self.failure, LookupError::Exchange(_))
+    }
+
+    /// Starts with the first pass again.
+    pub(super) fn begin_again(&mut self, now: Instant, servers: &Servers, config: &ResolverConfig) {
+        self.channel = Self::first_channel(config);
+        (self.edns, self.cookie_renewed) = (true, false);
+        (self.position, self.pass) = (0, 0);
+        servers.rank(now, &mut self.order);
+    }
+
     /// Goes on to the next server; false when all had their turns.
-    pub(super) fn advance(&mut self, config: &ResolverConfig) -> bool {
+    pub(super) fn advance(&mut self, now: Instant, servers: &Servers, config: &ResolverConfig) -> bool {
         self.channel = Self::first_channel(config);
         self.edns = true;
         self.cookie_renewed = false;
@@ -106,6 +122,8 @@ impl Flight {
         if self.position >= self.order.len() {
             self.position = 0;
             self.pass += 1;
+            // Each pass begins with those that are known to be well by now.
+            servers.rank(now, &mut self.order);
         }
         self.pass <= config.attempts && !self.order.is_empty()
     }
@@ -137,6 +155,14 @@ impl Flight {
             edns
         });
         query
+    }
+
+    /// The answer in a reply that came after its time, if it is one.
+    pub(super) fn read_late(&self, reply: &Reply, config: &ResolverConfig) -> Option<Finding> {
+        let view = reply.view();
+        let rcode = view.rcode().ok()?;
+        let answers = matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN) && !reply.is_truncated();
+        answers.then(|| Finding::read(view, rcode, &self.name, self.rtype, config).ok())?
     }
 
     /// Reads a reply to this flight's question.

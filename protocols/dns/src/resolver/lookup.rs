@@ -268,7 +268,7 @@ impl Resolver {
             let Some(flight) = self.flights.get_mut(&id) else { continue };
             flight.waiters.retain(|(waiter, _)| *waiter != token);
             if flight.waiters.is_empty() {
-                self.drop_flight(id);
+                self.land(id);
             }
         }
         if self.spare_lookups.len() < SPARE {

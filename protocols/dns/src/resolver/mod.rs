@@ -218,10 +218,7 @@ impl Resolver {
                         self.finish(token, result);
                     }
                 }
-                Timer::Exchange(token) => {
-                    self.orders.push_back(Order::Forget(token));
-                    self.reply(now, token, Err(ExchangeError::TimedOut));
-                }
+                Timer::Exchange(token) => self.too_slow(now, token),
                 Timer::Stale(id) => self.serve_stale(now, id),
             }
         }
@@ -281,7 +278,14 @@ impl Resolver {
                         Freshness::Stale(now - expired),
                     );
                 }
-                None => flight.waiters.push((token, index)),
+                None => {
+                    flight.waiters.push((token, index));
+                    if flight.exchange.is_none() {
+                        // All servers had their turns; who comes now has them asked once more.
+                        flight.begin_again(now, &self.servers, &self.config);
+                        self.send_next(now, id);
+                    }
+                }
             }
             return;
         }
@@ -321,8 +325,7 @@ impl Resolver {
         let token = Token(self.new_id());
         let Some(flight) = self.flights.get_mut(&id) else { return };
         let limit = match self.servers.get(server) {
-            // It has just said over UDP that it is there; a connection takes several round trips, and more when something is lost.
-            Some(_) if flight.channel == Channel::Tcp && !self.config.tcp_only => self.config.timeout,
+            _ if flight.channel == Channel::Tcp => self.config.timeout.min(STREAM_LEAD),
             Some(server) => server.time_limit(&self.config, flight.pass),
             None => self.config.timeout,
         };
@@ -353,11 +356,15 @@ impl Resolver {
             }
             return;
         };
+        if flight.exchange != Some(token) {
+            return self.late_reply(now, token, id, server, result);
+        }
         flight.exchange = None;
         let step = match result {
             Ok(reply) => {
                 let step = flight.read(now, &reply, server, &mut self.servers, &self.config);
-                if matches!(step, Step::Found(_)) {
+                // A server that cuts its answer off is well, whatever will be of its connection.
+                if matches!(step, Step::Found(_)) || reply.is_truncated() {
                     self.servers.succeeded(server, reply.round_trip);
                 } else if matches!(&step, Step::Next(LookupError::Refused(_) | LookupError::Malformed(_))) {
                     self.servers.failed(now, server, &self.config);
@@ -384,8 +391,57 @@ impl Resolver {
             }
             Step::Next(failure) => {
                 flight.failure = failure;
-                if flight.advance(&self.config) { self.send_next(now, id) } else { self.fail(now, id) }
+                self.go_on(now, id);
             }
+        }
+    }
+
+    /// Asks the next server, unless all had their turns.
+    fn go_on(&mut self, now: Instant, id: u64) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        if flight.advance(now, &self.servers, &self.config) {
+            self.send_next(now, id);
+        } else if flight.is_hopeless() {
+            self.fail(now, id);
+        }
+    }
+
+    /// A server has had its time. The next one is asked, and what this one may say yet still counts: over a stream, an answer
+    /// on its way is not sooner there for being asked for again. Over UDP, the exchange ends by itself now.
+    fn too_slow(&mut self, now: Instant, token: Token) {
+        let Some(exchange) = self.exchanges.get(&token) else { return };
+        let (server, id) = (exchange.server, exchange.flight);
+        self.servers.failed(now, server, &self.config);
+        let Some((id, flight)) = id.and_then(|id| Some((id, self.flights.get_mut(&id)?))) else {
+            self.exchanges.remove(&token);
+            return self.orders.push_back(Order::Forget(token));
+        };
+        flight.exchange = None;
+        flight.late.push(token);
+        let oldest = (flight.late.len() > MAX_LATE).then(|| flight.late.remove(0));
+        flight.failure = LookupError::Exchange(ExchangeError::TimedOut);
+        if let Some(oldest) = oldest {
+            self.forget(oldest);
+        }
+        self.go_on(now, id);
+    }
+
+    /// What a server says after its time: an answer is an answer, anything else is too late.
+    fn late_reply(
+        &mut self,
+        now: Instant,
+        token: Token,
+        id: u64,
+        server: SocketAddr,
+        result: Result<Reply, ExchangeError>,
+    ) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        flight.late.retain(|late| *late != token);
+        if let Some(finding) = result.ok().and_then(|reply| flight.read_late(&reply, &self.config)) {
+            self.servers.succeeded(server, None);
+            self.settle(now, id, finding);
+        } else if flight.exchange.is_none() && flight.is_hopeless() {
+            self.fail(now, id);
         }
     }
 
@@ -425,7 +481,7 @@ impl Resolver {
             self.found(token, leg, &finding, Source::Cache, STALE_TTL, Freshness::Stale(now - expired));
         }
         if self.flights.len() > self.config.max_lookups {
-            self.drop_flight(id);
+            self.land(id);
         }
     }
 
@@ -436,7 +492,7 @@ impl Resolver {
         }
     }
 
-    /// Takes a flight out of all tables.
+    /// Takes a flight out of all tables, and its exchanges with it.
     fn land(&mut self, id: u64) -> Option<Flight> {
         let flight = self.flights.remove(&id)?;
         if let Ok(entry) = self.by_question.find_entry(flight.hash, |known| *known == id) {
@@ -445,12 +501,14 @@ impl Resolver {
         if let Some(at) = flight.stale_at {
             self.timers.remove(&(at, Timer::Stale(id)));
         }
+        for exchange in flight.late.iter().copied().chain(flight.exchange) {
+            self.forget(exchange);
+        }
         Some(flight)
     }
 
-    /// Gives a flight up that nobody waits for.
-    fn drop_flight(&mut self, id: u64) {
-        let Some(exchange) = self.land(id).and_then(|flight| flight.exchange) else { return };
+    /// Gives an exchange up that nobody waits for.
+    fn forget(&mut self, exchange: Token) {
         if let Some(gone) = self.exchanges.remove(&exchange) {
             self.timers.remove(&(gone.deadline, Timer::Exchange(exchange)));
         }
@@ -475,6 +533,13 @@ fn leg_of(
 
 /// How many ended lookups and flights leave their memory to others.
 const SPARE: usize = 256;
+
+/// How long an answer over a stream is waited for before another server is asked beside it. A connection takes several round trips,
+/// and more when something is lost.
+const STREAM_LEAD: Duration = Duration::from_secs(2);
+
+/// How many exchanges of one flight may be late: the oldest are given up.
+const MAX_LATE: usize = 8;
 
 /// RFC 8767 section 4: answers that are out of date are given out for 30 seconds.
 const STALE_TTL: Duration = Duration::from_secs(30);

@@ -79,6 +79,7 @@ pub struct Ask {
     pub channel: Channel,
     /// What to ask.
     pub query: Query,
-    /// When to give up.
+    /// When another server is asked. An exchange over UDP ends then; one over a stream may go on until [`Order::Forget`], since
+    /// its answer still counts.
     pub deadline: Instant,
 }

@@ -114,13 +114,18 @@ impl Servers {
         let (behind, front) = self.list.split_at(start.min(self.list.len()));
         order.clear();
         order.extend(front.iter().chain(behind).map(|server| server.address));
+        self.rank(now, order);
+    }
+
+    /// Puts those that are well first.
+    pub(super) fn rank(&self, now: Instant, order: &mut [SocketAddr]) {
         if self.list.iter().all(|server| server.failures == 0) {
             return;
         }
         // A stable sort: equals stay in the order of the configuration.
         order.sort_by_key(|address| {
             let server = self.list.iter().find(|server| server.address == *address);
-            server.map(|server| (server.down_until > now, server.failures))
+            server.map_or((false, 0), |server| (server.down_until > now, server.failures))
         });
     }
 

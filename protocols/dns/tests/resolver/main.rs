@@ -2,6 +2,7 @@
 
 mod anything;
 mod net;
+mod patience;
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -167,7 +168,8 @@ fn lookups_of_one_name_share_a_query_and_a_full_resolver_says_so() {
 fn servers_with_bad_manners_are_understood() {
     let www = set(&["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
     for manners in [
-        Manners { no_edns: true, ..WELL },
+        Manners { no_edns: Some(Rcode::FORMERR), ..WELL },
+        Manners { no_edns: Some(Rcode::NOTIMP), ..WELL },
         Manners { lower: true, ..WELL },
         Manners { truncate: true, ..WELL },
         Manners { cookies: true, ..WELL },

@@ -53,8 +53,8 @@ pub(crate) fn zones() -> Vec<Zone> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manners {
     pub(crate) dead: bool,
-    /// Says FORMERR to EDNS.
-    pub(crate) no_edns: bool,
+    /// Says this to EDNS.
+    pub(crate) no_edns: Option<Rcode>,
     /// Answers in lower case.
     pub(crate) lower: bool,
     /// Cuts every datagram.
@@ -62,6 +62,10 @@ pub(crate) struct Manners {
     pub(crate) servfail: bool,
     /// Wants its cookie in each query.
     pub(crate) cookies: bool,
+    /// How long its answers over TCP take.
+    pub(crate) stream_takes: Duration,
+    /// Never answers over TCP.
+    pub(crate) mute_stream: bool,
 }
 
 pub(crate) type Arrival = (Instant, u64);
@@ -149,8 +153,8 @@ impl Net {
         });
         let mut response = if manners.servfail {
             Response::error(Rcode::SERVFAIL)
-        } else if manners.no_edns && incoming.edns().is_some() {
-            Response::error(Rcode::FORMERR)
+        } else if let Some(rcode) = manners.no_edns.filter(|_| incoming.edns().is_some()) {
+            Response::error(rcode)
         } else {
             let zone = self.zones.iter().find(|zone| incoming.name().is_within(zone.origin())).unwrap();
             zone.respond(&incoming)
@@ -163,10 +167,12 @@ impl Net {
             let server = Bytes::from_static(b"magic-01");
             response.options.push(EdnsOption::Cookie(Cookie { client: cookie.client, server }));
         }
+        // As if everything were signed.
+        response.authentic = incoming.dnssec_ok();
         response.truncated = manners.truncate && channel == Channel::Udp;
         let mut out = BytesMut::new();
         incoming.respond(&response, &mut out);
-        if manners.no_edns && incoming.edns().is_some() {
+        if manners.no_edns.is_some_and(|rcode| rcode != Rcode::BADVERS) && incoming.edns().is_some() {
             // It leaves the OPT record out of its complaint, as old servers do.
             let len = out.len() - 11;
             out.truncate(len);
@@ -204,8 +210,11 @@ impl Net {
                         }
                         None => Err(ExchangeError::Unreachable),
                     };
-                    let at = self.arrival();
-                    self.streams.insert(at, (ask.token, result));
+                    let manners = self.servers.get(&ask.server).copied().unwrap_or_default();
+                    if !manners.mute_stream {
+                        let (at, n) = self.arrival();
+                        self.streams.insert((at + manners.stream_takes, n), (ask.token, result));
+                    }
                 }
                 Order::Forget(token) => {
                     if let Some(socket) = self.asked.remove(&token) {
@@ -238,49 +247,54 @@ impl Net {
     /// Runs until nothing is left to happen.
     pub(crate) fn run(&mut self) {
         for _ in 0..100_000 {
-            self.orders();
-            self.sends();
-            for socket in &mut self.sockets {
-                while let Some(event) = socket.poll_event(self.now) {
-                    self.resolver.handle_reply(self.now, event.token, event.result);
-                }
+            if !self.step() {
+                return;
             }
-            while let Some(event) = self.resolver.poll_event() {
-                match event {
-                    Event::Answer(token, answer) => self.answers.entry(token).or_default().push(answer),
-                    Event::Done(token, result) => {
-                        let answers = self.answers.remove(&token).unwrap_or_default();
-                        assert!(self.done.insert(token, (answers, result, self.now)).is_none());
-                    }
-                }
-            }
-            self.orders();
-            let wakes = [
-                self.coming.first_key_value().map(|(at, _)| at.0),
-                self.streams.first_key_value().map(|(at, _)| at.0),
-                self.resolver.poll_timeout(),
-            ];
-            let sockets = self.sockets.iter().filter_map(DatagramProtocol::poll_timeout);
-            let Some(next) = wakes.into_iter().flatten().chain(sockets).min() else { return };
-            self.now = self.now.max(next);
-            while let Some(entry) = self.coming.first_entry().filter(|entry| entry.key().0 <= self.now) {
-                let (socket, from, bytes) = entry.remove();
-                let _ = self.sockets[socket].handle_datagram(
-                    self.now,
-                    Path::to(from),
-                    BytesMut::from(&bytes[..]),
-                );
-            }
-            while let Some(entry) = self.streams.first_entry().filter(|entry| entry.key().0 <= self.now) {
-                let (token, result) = entry.remove();
-                self.resolver.handle_reply(self.now, token, result);
-            }
-            for socket in &mut self.sockets {
-                socket.handle_timeout(self.now);
-            }
-            self.resolver.handle_timeout(self.now);
         }
         panic!("it never ends");
+    }
+
+    /// Goes on to the next thing that happens; false if there is none.
+    pub(crate) fn step(&mut self) -> bool {
+        self.orders();
+        self.sends();
+        for socket in &mut self.sockets {
+            while let Some(event) = socket.poll_event(self.now) {
+                self.resolver.handle_reply(self.now, event.token, event.result);
+            }
+        }
+        while let Some(event) = self.resolver.poll_event() {
+            match event {
+                Event::Answer(token, answer) => self.answers.entry(token).or_default().push(answer),
+                Event::Done(token, result) => {
+                    let answers = self.answers.remove(&token).unwrap_or_default();
+                    assert!(self.done.insert(token, (answers, result, self.now)).is_none());
+                }
+            }
+        }
+        self.orders();
+        let wakes = [
+            self.coming.first_key_value().map(|(at, _)| at.0),
+            self.streams.first_key_value().map(|(at, _)| at.0),
+            self.resolver.poll_timeout(),
+        ];
+        let sockets = self.sockets.iter().filter_map(DatagramProtocol::poll_timeout);
+        let Some(next) = wakes.into_iter().flatten().chain(sockets).min() else { return false };
+        self.now = self.now.max(next);
+        while let Some(entry) = self.coming.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let (socket, from, bytes) = entry.remove();
+            let _ =
+                self.sockets[socket].handle_datagram(self.now, Path::to(from), BytesMut::from(&bytes[..]));
+        }
+        while let Some(entry) = self.streams.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let (token, result) = entry.remove();
+            self.resolver.handle_reply(self.now, token, result);
+        }
+        for socket in &mut self.sockets {
+            socket.handle_timeout(self.now);
+        }
+        self.resolver.handle_timeout(self.now);
+        true
     }
 
     pub(crate) fn ask(&mut self, request: Request) -> (Vec<Answer>, Result<(), LookupError>) {
@@ -307,8 +321,16 @@ pub(crate) fn set(addresses: &[&str]) -> BTreeSet<IpAddr> {
     addresses.iter().map(|address| address.parse().unwrap()).collect()
 }
 
-pub(crate) const WELL: Manners =
-    Manners { dead: false, no_edns: false, lower: false, truncate: false, servfail: false, cookies: false };
+pub(crate) const WELL: Manners = Manners {
+    dead: false,
+    no_edns: None,
+    lower: false,
+    truncate: false,
+    servfail: false,
+    cookies: false,
+    stream_takes: Duration::ZERO,
+    mute_stream: false,
+};
 
 pub(crate) fn plain() -> Net {
     Net::new(&[(1, WELL)], 1, |_| {})

@@ -5,6 +5,7 @@ mod ferret;
 mod knot;
 mod messages;
 mod records;
+mod scenarios;
 
 use std::path::PathBuf;
 
@@ -68,7 +69,8 @@ fn base64(text: &str) -> Vec<u8> {
 fn main() {
     let arguments = Arguments::from_args();
     let ignored = folder().is_none();
-    let trials = [messages::trials(), records::trials(), knot::trials(), ferret::trials()];
+    let trials =
+        [messages::trials(), records::trials(), knot::trials(), ferret::trials(), scenarios::trials()];
     let trials = trials
         .into_iter()
         .flatten()
