@@ -4,8 +4,13 @@
 //! published messages and pops that waited, to others. [`Handle`] shares one between connections, and [`Connection`] makes of it
 //! one end of a byte stream, so that any runtime serves it with the loop it has for every other protocol.
 //!
-//! It knows strings, keys that end, lists, sets, sorted sets, hashes and streams with their groups, `SORT`, transactions with `WATCH`, published messages and
-//! the pops that wait; and it tells clients what has changed of what they read. It keeps nothing on disk, has no users but one password, and knows no clusters; of scripts it runs those that a test [gives it in Rust](Config::script).
+//! It knows strings, keys that end, lists, sets, sorted sets, hashes and streams with their groups, `SORT`, transactions with `WATCH`,
+//! published messages and the pops that wait; and it tells clients what has changed of what they read, themselves or a connection they name
+//! (which hears of it from its next command on, unless it listens anyway: nobody can wake a machine).
+//!
+//! It keeps nothing on disk, has no users but one password, and knows no clusters; of scripts it runs those that a test
+//! [gives it in Rust](Config::script). Commands it does not know are refused as a server refuses them: `XINFO`, `XCLAIM`, `XAUTOCLAIM`, `XTRIM`
+//! and `XSETID` of the streams' are among them, and `BITFIELD`, `GEO...`, `OBJECT` and the unions of sorted sets.
 //!
 //! ```
 //! use bytes::BytesMut;

@@ -126,6 +126,7 @@ impl Server {
         self.handle_timeout(now);
         self.caller = Some(id);
         let outcome = self.dispatch(id, command);
+        self.end_caching(id, Args(command));
         let Some(session) = self.sessions.get_mut(&id) else { return };
         match outcome {
             Outcome::Reply(value) => session.post(Output::Reply(value)),

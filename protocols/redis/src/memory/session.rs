@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use glowplug_core::Instant;
 
-use super::server::Output;
+use super::server::{ConnectionId, Output};
 use crate::wire::{Protocol, ReceivedCommand, Value};
 
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub(super) struct Session {
     pub(super) shards: BTreeSet<Bytes>,
     pub(super) blocked: Option<Blocked>,
     pub(super) tracking: Option<Tracking>,
+    /// Others have had their changes told to this one.
+    pub(super) hears_for_others: bool,
     outbox: VecDeque<Output>,
     /// Bytes of messages in `outbox`.
     mail: usize,
@@ -44,6 +46,20 @@ pub(super) struct Tracking {
     pub(super) prefixes: Option<Vec<Bytes>>,
     /// Not of its own changes.
     pub(super) no_loop: bool,
+    /// `true` (`OPTIN`): only of what is read right after `CLIENT CACHING YES`. `false` (`OPTOUT`): of all but what is read right
+    /// after `CLIENT CACHING NO`.
+    pub(super) opt_in: Option<bool>,
+    /// `CLIENT CACHING` was said, and holds for the next command.
+    pub(super) caching: bool,
+    /// Another connection is told instead.
+    pub(super) redirect: Option<ConnectionId>,
+}
+
+impl Tracking {
+    /// Whether what the session reads now is remembered.
+    pub(super) fn remembers(&self) -> bool {
+        self.prefixes.is_none() && self.opt_in.is_none_or(|opt_in| opt_in == self.caching)
+    }
 }
 
 /// A pop that waits.
@@ -68,7 +84,10 @@ impl Session {
     }
 
     pub(super) fn waits_for_others(&self) -> bool {
-        self.blocked.is_some() || self.tracking.is_some() || self.subscriptions() + self.shards.len() > 0
+        self.blocked.is_some()
+            || self.tracking.is_some()
+            || self.hears_for_others
+            || self.subscriptions() + self.shards.len() > 0
     }
 
     pub(super) fn post(&mut self, output: Output) {

@@ -12,7 +12,7 @@ use super::refusal::{Answer, Refusal};
 use super::server::{ConnectionId, Outcome, Output, Server};
 use super::session::Session;
 use super::table;
-use super::tracking::tracking_info;
+use super::tracking::{redirect_of, tracking_info};
 use crate::wire::{Protocol, Value};
 
 /// The version of Redis whose behaviour this is meant to be.
@@ -239,15 +239,18 @@ impl Server {
         if args.is(1, "TRACKING") {
             return self.set_tracking(id, args);
         }
+        if args.is(1, "CACHING") && args.len() == 3 {
+            return self.set_caching(id, args);
+        }
+        let redirect = self.session(id)?.tracking.as_ref().and_then(|tracking| tracking.redirect);
+        let redirect_is_there = redirect.is_none_or(|target| self.sessions.contains_key(&target));
         let session = self.session(id)?;
         match args.len() {
             2 if args.is(1, "ID") => Ok(Value::Integer(id.0.cast_signed())),
             2 if args.is(1, "GETNAME") && session.name.is_empty() => Ok(Value::Null),
             2 if args.is(1, "GETNAME") => Ok(Value::Bulk(session.name.clone())),
-            2 if args.is(1, "GETREDIR") => {
-                Ok(Value::Integer(if session.tracking.is_some() { 0 } else { -1 }))
-            }
-            2 if args.is(1, "TRACKINGINFO") => Ok(tracking_info(session)),
+            2 if args.is(1, "GETREDIR") => Ok(Value::Integer(redirect_of(session))),
+            2 if args.is(1, "TRACKINGINFO") => Ok(tracking_info(session, redirect_is_there)),
             2 if args.is(1, "INFO") => {
                 let name = String::from_utf8_lossy(&session.name).into_owned();
                 let resp = if session.protocol == Protocol::Resp3 { 3 } else { 2 };

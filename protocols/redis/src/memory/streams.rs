@@ -1,6 +1,6 @@
 //! Streams and their consumer groups: what is needed to add, to read and to acknowledge.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -13,6 +13,7 @@ use super::Db;
 use super::args::{Args, parse_int};
 use super::refusal::{Answer, Refusal};
 use super::server::Wait;
+use super::sessions::unknown_subcommand;
 use crate::wire::{ReceivedCommand, Value};
 
 const INVALID_ID: Refusal = Refusal::of("ERR Invalid stream ID specified as stream command argument");
@@ -74,6 +75,7 @@ pub(super) struct Stream {
 #[derive(Clone, Debug, Default)]
 struct Group {
     last: Id,
+    consumers: BTreeSet<Bytes>,
     /// What was handed out and not acknowledged, and to whom.
     pending: BTreeMap<Id, Bytes>,
 }
@@ -162,39 +164,97 @@ pub(super) fn xrevrange(db: &mut Db<'_>, args: Args<'_>) -> Answer {
 }
 
 pub(super) fn xgroup(db: &mut Db<'_>, args: Args<'_>) -> Answer {
-    if args.is(1, "CREATE") && (5..=6).contains(&args.len()) {
-        if db.data.view::<Stream>(args.get(2))?.is_none() && !args.is(5, "MKSTREAM") {
-            return Err(Refusal::of(
-                "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the \
-                 MKSTREAM option to create an empty stream automatically.",
-            ));
+    match args.len() {
+        5.. if args.is(1, "CREATE") => create_group(db, args),
+        5.. if args.is(1, "SETID") => set_group(db, args),
+        4 if args.is(1, "DESTROY") => {
+            let gone = edit_stream(db, args, |stream| stream.groups.remove(args.get(3)).is_some())?;
+            Ok(Value::Integer(i64::from(gone)))
         }
-        let from = match args.get(4) {
-            b"$" => None,
-            id => Some(Id::parse(id, 0)?),
-        };
-        let created = db.data.edit_or_new::<Stream, _>(args.get(2), |stream| {
-            let last = from.unwrap_or(stream.last);
-            let new = !stream.groups.contains_key(args.get(3));
-            if new {
-                stream.groups.insert(args.bytes(3), Group { last, pending: BTreeMap::new() });
+        5 if args.is(1, "CREATECONSUMER") => {
+            let new = edit_group(db, args, |group| group.consumers.insert(args.bytes(4)))?;
+            Ok(Value::Integer(i64::from(new)))
+        }
+        5 if args.is(1, "DELCONSUMER") => {
+            let owed = edit_group(db, args, |group| {
+                let before = group.pending.len();
+                group.consumers.remove(args.get(4));
+                group.pending.retain(|_, owner| owner != args.get(4));
+                before - group.pending.len()
+            })?;
+            Ok(Value::Integer(owed as i64))
+        }
+        _ => unknown_subcommand(args),
+    }
+}
+
+const NO_STREAM: Refusal = Refusal::of(
+    "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to \
+     create an empty stream automatically.",
+);
+
+/// Works on the stream that `XGROUP` names.
+fn edit_stream<T>(
+    db: &mut Db<'_>,
+    args: Args<'_>,
+    edit: impl FnOnce(&mut Stream) -> T,
+) -> Result<T, Refusal> {
+    db.data.edit::<Stream, _>(args.get(2), |stream| (true, edit(stream)))?.ok_or(NO_STREAM)
+}
+
+/// Works on the group that `XGROUP` names.
+fn edit_group<T>(db: &mut Db<'_>, args: Args<'_>, edit: impl FnOnce(&mut Group) -> T) -> Result<T, Refusal> {
+    edit_stream(db, args, |stream| stream.groups.get_mut(args.get(3)).map(edit))?.ok_or_else(|| {
+        let text = |at| String::from_utf8_lossy(args.get(at)).into_owned();
+        Refusal::saying(format!("NOGROUP No such consumer group '{}' for key name '{}'", text(3), text(2)))
+    })
+}
+
+/// The id of a group and what follows it: whether the stream is made. `ENTRIESREAD` is checked and forgotten: only `XINFO` shows it, which is
+/// not known here.
+fn group_options(args: Args<'_>, creates: bool) -> Result<(Option<Id>, bool), Refusal> {
+    let from = match args.get(4) {
+        b"$" => None,
+        id => Some(Id::parse(id, 0)?),
+    };
+    let (mut make, mut at) = (false, 5);
+    while at < args.len() {
+        if creates && args.is(at, "MKSTREAM") {
+            make = true;
+            at += 1;
+        } else if args.is(at, "ENTRIESREAD") && at + 1 < args.len() {
+            if args.int(at + 1)? < -1 {
+                return Err(Refusal::of("ERR value for ENTRIESREAD must be positive or -1"));
             }
-            (new, new)
-        })?;
-        return if created {
-            Ok(Value::OK)
+            at += 2;
         } else {
-            Err(Refusal::of("BUSYGROUP Consumer Group name already exists"))
-        };
+            return unknown_subcommand(args).map(|_| (None, false));
+        }
     }
-    if args.is(1, "DESTROY") && args.len() == 4 {
-        let gone = db.data.edit::<Stream, _>(args.get(2), |stream| {
-            let gone = stream.groups.remove(args.get(3)).is_some();
-            (gone, gone)
-        })?;
-        return Ok(Value::Integer(i64::from(gone.unwrap_or(false))));
+    Ok((from, make))
+}
+
+fn create_group(db: &mut Db<'_>, args: Args<'_>) -> Answer {
+    let (from, make) = group_options(args, true)?;
+    if db.data.view::<Stream>(args.get(2))?.is_none() && !make {
+        return Err(NO_STREAM);
     }
-    Err(Refusal::SYNTAX)
+    let created = db.data.edit_or_new::<Stream, _>(args.get(2), |stream| {
+        let last = from.unwrap_or(stream.last);
+        let new = !stream.groups.contains_key(args.get(3));
+        if new {
+            stream.groups.insert(args.bytes(3), Group { last, ..Group::default() });
+        }
+        (new, new)
+    })?;
+    if created { Ok(Value::OK) } else { Err(Refusal::of("BUSYGROUP Consumer Group name already exists")) }
+}
+
+fn set_group(db: &mut Db<'_>, args: Args<'_>) -> Answer {
+    let (from, _) = group_options(args, false)?;
+    let last = edit_stream(db, args, |stream| stream.last)?;
+    edit_group(db, args, |group| group.last = from.unwrap_or(last))?;
+    Ok(Value::OK)
 }
 
 pub(super) fn xack(db: &mut Db<'_>, args: Args<'_>) -> Answer {
@@ -350,6 +410,7 @@ pub(super) fn xreadgroup(db: &mut Db<'_>, args: Args<'_>) -> Result<Option<Value
         let after = if new { Id::default() } else { Id::parse(id, 0)? };
         let entries = db.data.edit::<Stream, _>(&name, |stream| {
             let Some(group) = stream.groups.get_mut(group_name) else { return (false, None) };
+            group.consumers.insert(consumer.clone());
             if !new {
                 let own = group.pending.iter().filter(|(id, owner)| **id > after && **owner == consumer);
                 let entries = own.take(question.count).map(|(id, _)| entry(*id, stream.entries.get(id)));

@@ -1,5 +1,6 @@
 //! The server in memory, told by hand what to do.
 
+use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 use std::string::String;
@@ -205,4 +206,131 @@ fn both_ends_agree_in_both_versions() {
         assert_eq!(client.protocol(), protocol);
         assert_eq!(Option::<String>::from_reply(answers.remove(1)), Ok(Some("v".into())));
     }
+}
+
+#[test]
+fn who_reads_with_tracking_on_is_told_of_changes() {
+    let server = Handle::new(Config::new());
+    let (mut reader, mut writer) = (Client::new(&server), Client::new(&server));
+    reader.says("HELLO 3");
+    assert_eq!(reader.says("CLIENT TRACKING ON\nGET k\nGET l"), "+OK _ _ ");
+    assert_eq!(writer.says("SET k 1\nSET k 2\nSET other 1"), "+OK +OK +OK ");
+    // Once, until it is read again.
+    assert_eq!(reader.says(""), ">2 $10 invalidate *1 $1 k ");
+    assert_eq!(reader.says("CLIENT TRACKING ON BCAST").matches("You can't switch BCAST").count(), 1);
+    // What was read is forgotten with it.
+    assert_eq!(reader.says("GET k\nCLIENT TRACKING OFF\nCLIENT GETREDIR"), "$1 2 +OK :-1 ");
+    writer.says("SET k 3");
+    assert_eq!(reader.says("CLIENT TRACKING ON NOLOOP\nGET k\nSET k 4"), "+OK $1 3 +OK ");
+}
+
+#[test]
+fn what_is_remembered_for_readers_has_an_end() {
+    let server = Handle::new(Config::new().max_tracked_keys(3));
+    let mut reader = Client::new(&server);
+    reader.says("HELLO 3\nCLIENT TRACKING ON");
+    // Whoever read the key that gives way is told that it has changed: it would not hear of it when it does.
+    assert_eq!(reader.says("GET a\nGET b\nGET c\nGET d"), "_ _ _ >2 $10 invalidate *1 $1 a _ ");
+    assert_eq!(server.with(|server| server.tracked.len()), 3);
+    let mut writer = Client::new(&server);
+    writer.says("MSET a 1 b 1 c 1 d 1");
+    assert_eq!(reader.says("").matches("invalidate").count(), 3);
+    drop(reader);
+    assert_eq!(server.with(|server| server.tracked.len()), 0);
+}
+
+#[test]
+fn readers_say_what_is_remembered() {
+    let server = Handle::new(Config::new());
+    let (mut reader, mut writer) = (Client::new(&server), Client::new(&server));
+    reader.says("HELLO 3\nCLIENT TRACKING ON OPTIN");
+    assert_eq!(reader.says("GET a\nCLIENT CACHING YES\nGET b\nGET c"), "_ +OK _ _ ");
+    writer.says("MSET a 1 b 1 c 1");
+    assert_eq!(reader.says(""), ">2 $10 invalidate *1 $1 b ");
+    // A transaction is one command.
+    reader.says("CLIENT CACHING YES\nMULTI\nGET a\nGET b\nEXEC\nGET c");
+    writer.says("MSET a 1 b 1 c 1");
+    assert_eq!(reader.says("").matches("invalidate").count(), 2);
+    assert_eq!(reader.says("CLIENT CACHING NO").matches("-ERR CLIENT CACHING NO is only").count(), 1);
+    assert_eq!(reader.says("CLIENT CACHING YES\nCLIENT TRACKINGINFO").matches("caching-yes").count(), 1);
+    assert_eq!(reader.says("CLIENT TRACKING ON OPTOUT").matches("can't switch OPTIN/OPTOUT").count(), 1);
+    reader.says("CLIENT TRACKING OFF\nCLIENT TRACKING ON OPTOUT");
+    assert_eq!(reader.says("CLIENT CACHING NO\nGET a\nGET b"), "+OK $1 1 $1 1 ");
+    writer.says("MSET a 1 b 1");
+    assert_eq!(reader.says(""), ">2 $10 invalidate *1 $1 b ");
+    for (wrong, why) in [
+        ("CLIENT TRACKING ON OPTIN OPTOUT", "both OPTIN mode and OPTOUT"),
+        ("CLIENT TRACKING ON OPTIN BCAST", "not compatible with BCAST"),
+        ("CLIENT TRACKING ON REDIRECT 99", "does not exist"),
+        ("CLIENT TRACKING ON PREFIX a", "requires BCAST"),
+        ("CLIENT TRACKING ON NONSENSE", "syntax error"),
+        ("CLIENT CACHING MAYBE", "syntax error"),
+    ] {
+        assert_eq!(reader.says(wrong).matches(why).count(), 1, "{wrong}");
+    }
+    assert_eq!(writer.says("CLIENT CACHING YES").matches("in tracking mode with OPTIN").count(), 1);
+}
+
+/// The way of RESP2: one connection reads, another listens.
+#[test]
+fn another_connection_is_told_instead() {
+    let server = Handle::new(Config::new());
+    let (mut reader, mut writer, mut listener) =
+        (Client::new(&server), Client::new(&server), Client::new(&server));
+    assert_eq!(listener.says("CLIENT ID"), ":3 ");
+    // Without anybody who listens, nobody can be told in RESP2.
+    assert_eq!(reader.says("CLIENT TRACKING ON\nGET k"), "+OK $-1 ");
+    writer.says("SET k 1");
+    assert_eq!(reader.says("CLIENT TRACKING ON REDIRECT 3\nCLIENT GETREDIR\nGET k"), "+OK :3 $1 1 ");
+    listener.says("SUBSCRIBE __redis__:invalidate");
+    writer.says("SET k 2");
+    assert_eq!(listener.says(""), "*3 $7 message $20 __redis__:invalidate *1 $1 k ");
+    assert_eq!(reader.says(""), "");
+    // One that speaks RESP3 hears it as it would of its own.
+    let mut other = Client::new(&server);
+    other.says("HELLO 3");
+    assert_eq!(reader.says("CLIENT TRACKING ON REDIRECT 4\nGET k"), "+OK $1 2 ");
+    // From its next command on it looks by itself.
+    other.says("PING");
+    assert!(other.connection.poll_timeout().is_some_and(|at| at <= Instant::ZERO + Duration::from_millis(2)));
+    writer.says("SET k 3");
+    assert_eq!(other.says(""), ">2 $10 invalidate *1 $1 k ");
+    drop(other);
+    reader.says("HELLO 3\nGET k");
+    writer.says("SET k 4");
+    assert_eq!(reader.says(""), ">2 $21 tracking-redir-broken :4 ");
+    assert_eq!(reader.says("CLIENT TRACKINGINFO").matches("broken_redirect").count(), 1);
+}
+
+#[test]
+fn groups_of_a_stream_are_made_moved_and_ended() {
+    let server = Handle::new(Config::new());
+    let mut client = Client::new(&server);
+    assert_eq!(client.says("XGROUP CREATE s g $").matches("requires the key to exist").count(), 1);
+    assert_eq!(client.says("XGROUP CREATE s g $ ENTRIESREAD 0 MKSTREAM\nXADD s 1-1 a b"), "+OK $3 1-1 ");
+    assert_eq!(client.says("XGROUP CREATE s g $").matches("-BUSYGROUP").count(), 1);
+    assert_eq!(client.says("XGROUP CREATECONSUMER s g c\nXGROUP CREATECONSUMER s g c"), ":1 :0 ");
+    let entry = "*1 *2 $1 s *1 *2 $3 1-1 *2 $1 a $1 b ";
+    assert_eq!(
+        client.says("XREADGROUP GROUP g c STREAMS s >\nXREADGROUP GROUP g c STREAMS s >"),
+        format!("{entry}*-1 ")
+    );
+    assert_eq!(
+        client.says("XGROUP SETID s g 0 ENTRIESREAD -1\nXREADGROUP GROUP g d STREAMS s >"),
+        format!("+OK {entry}")
+    );
+    assert_eq!(client.says("XGROUP SETID s g $\nXREADGROUP GROUP g d STREAMS s >"), "+OK *-1 ");
+    assert_eq!(
+        client.says("XGROUP DELCONSUMER s g d\nXGROUP DELCONSUMER s g d\nXPENDING s g"),
+        ":1 :0 *4 :0 $-1 $-1 *-1 "
+    );
+    assert_eq!(client.says("XGROUP SETID s none $").matches("-NOGROUP").count(), 1);
+    assert_eq!(
+        client.says("XGROUP SETID s g 0 ENTRIESREAD -2\nXGROUP SETID s g 0 MKSTREAM").matches("-ERR").count(),
+        2
+    );
+    assert_eq!(
+        client.says("XGROUP DESTROY s g\nXGROUP DESTROY s g\nXGROUP HELP"),
+        ":1 :0 -ERR unknown subcommand 'HELP'. Try XGROUP HELP. "
+    );
 }

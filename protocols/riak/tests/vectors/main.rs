@@ -7,6 +7,7 @@ mod client;
 mod errors;
 #[cfg(feature = "memory")]
 mod node;
+mod peculiarities;
 mod proto;
 mod server;
 
@@ -26,6 +27,7 @@ fn main() {
     let mut trials = proto::trials(&proto);
     trials.extend(captures::trials(&root.join("captures/riak")));
     trials.extend(errors::trials(&root.join("captures/riak")));
+    trials.extend(peculiarities::trials(&root.join("captures/riak")));
     #[cfg(feature = "memory")]
     trials.extend(node::trials(&root.join("captures/riak")));
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,5 +1,7 @@
 //! The Redis client and the Redis server in memory, unchanged, through everything the simulated network does.
 
+mod cache;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::cell::RefCell;
