@@ -105,6 +105,34 @@ fn expect_continue(site: &Site) {
     assert!(out.ends_with("\r\n\r\n100000"), "{out}");
 }
 
+/// Who asks before he sends 5 MB, and is told that they are not wanted, keeps them.
+fn expect_continue_refused(site: &Site) {
+    let body = vec![b'x'; 5_000_000];
+    let arguments = [
+        "--data-binary",
+        "@-",
+        "--header",
+        "expect: 100-continue",
+        "--write-out",
+        ";%{http_code};%{size_upload}",
+    ];
+    let out = site.curl(&arguments, &["/status?413"], Some(body));
+    assert_eq!(String::from_utf8_lossy(&out), "body;413;0");
+}
+
+/// A connection is as good as before after answers that have no body, or an end of their own.
+fn used_again(site: &Site) {
+    let paths = ["/status?204", "/pieces?70000", "/status?304", "/announced?9", "/nothing", "/hello"];
+    let out = site.curl(&["--write-out", ";%{num_connects};"], &paths, None);
+    let out = String::from_utf8_lossy(&out);
+    assert!(out.starts_with(";1;xxx") && out.ends_with(";0;nothing here;0;hello;0;"), "{}", out.len());
+    assert_eq!(out.matches(";0;").count(), 5);
+    let head = site.text(&["--head"], "/pieces?70000");
+    assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+    let options = site.text(&["--request", "OPTIONS", "--request-target", "*"], "/");
+    assert_eq!(options, "options");
+}
+
 fn statuses(site: &Site) {
     for status in ["204", "304", "404", "418", "503"] {
         let out = site
@@ -118,13 +146,20 @@ fn statuses(site: &Site) {
 fn http_1_0(site: &Site) {
     assert_eq!(site.text(&["--http1.0"], "/hello"), "hello");
     assert_eq!(site.text(&["--http1.0"], "/pieces?5000").len(), 5000);
+    let out = site.curl(&["--http1.0", "--data-binary", "@-"], &["/echo"], Some(vec![b'1'; 300_000]));
+    assert_eq!(out.len(), 300_000);
+    // It does not ask to be kept, and is not.
+    let head = site.text(&["--http1.0", "--include"], "/hello");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("connection: close\r\n"), "{head}");
 }
 
-const CASES: [(&str, fn(&Site)); 6] = [
+const CASES: [(&str, fn(&Site)); 8] = [
     ("keep_alive", keep_alive),
     ("head", head),
     ("chunked_both_ways", chunked_both_ways),
     ("expect_continue", expect_continue),
+    ("expect_continue_refused", expect_continue_refused),
+    ("used_again", used_again),
     ("statuses", statuses),
     ("http_1_0", http_1_0),
 ];

@@ -81,10 +81,11 @@ impl<K: Ord + Clone, C> Shared<K, C> {
         let (called, reaper, doomed) = {
             let mut state = self.lock();
             let called = change(&mut state).and_then(|ticket| state.wakers.remove(&ticket));
-            // A lone caller takes and puts back the same connection over and over; the reaper need not hear of each.
-            let idle_until = state.pool.poll_timeout();
-            let in_time = state.reaper_looks.is_some_and(|at| idle_until.is_none_or(|until| at <= until));
-            let reaper = if idle_until.is_some() && !in_time { state.reaper.take() } else { None };
+            // A reaper that looks again by itself need not hear of what is put back: it looks when the connection that was idle longest then
+            // is due, and none that came later is due before.
+            let hears = state.reaper_looks.is_none() && state.reaper.is_some();
+            let reaper =
+                if hears && state.pool.poll_timeout().is_some() { state.reaper.take() } else { None };
             (called, reaper, state.pool.take_doomed())
         };
         drop(doomed);
@@ -156,7 +157,7 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
         };
         let Permit { idle, epoch } = permit;
         let ends_another = idle.is_none();
-        let lease = Lease { pool: self.clone(), key: key.clone(), epoch, idle };
+        let lease = Lease { pool: self.clone(), key: key.clone(), epoch, idle, now: None };
         if ends_another {
             // Making room may have ended a connection elsewhere.
             self.shared.change(|_| None);
@@ -254,6 +255,8 @@ pub struct Lease<K: Ord + Clone, C, R: Runtime> {
     key: K,
     epoch: u64,
     idle: Option<C>,
+    /// When it ended, if that is known.
+    now: Option<Instant>,
 }
 
 impl<K: Ord + Clone, C, R: Runtime> Lease<K, C, R> {
@@ -271,11 +274,18 @@ impl<K: Ord + Clone, C, R: Runtime> Lease<K, C, R> {
     pub fn put_back(mut self, connection: C) {
         self.idle = Some(connection);
     }
+
+    /// The same for who knows what the clock says.
+    #[cfg(feature = "http")]
+    pub(crate) fn put_back_at(mut self, now: Instant, connection: C) {
+        self.idle = Some(connection);
+        self.now = Some(now);
+    }
 }
 
 impl<K: Ord + Clone, C, R: Runtime> Drop for Lease<K, C, R> {
     fn drop(&mut self) {
-        let (now, connection) = (self.pool.now(), self.idle.take());
+        let (now, connection) = (self.now.unwrap_or_else(|| self.pool.now()), self.idle.take());
         self.pool.shared.change(|state| {
             let closed = state.closed;
             let called = state.pool.release(now, &self.key, self.epoch, connection);

@@ -199,8 +199,9 @@ impl<R: Runtime> Client<R> {
     {
         let (parts, body) = request.into_parts();
         let total = self.inner.settings.total_timeout;
-        let (answer, _) = self.inner.call(parts, body, total, 0).await?;
-        Ok(answer)
+        let (head, body, _) = self.inner.call(parts, body, total, 0).await?;
+        // What the head shares its buffer with was looked at when it came.
+        Ok(http::Response::from_parts(head.share_http(0), body))
     }
 
     /// Connections, in use and idle.

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+#[cfg(feature = "http-compression")]
+use glowplug_http::ResponseHead;
 use http_body::{Body, Frame, SizeHint};
 
 use super::error::ClientError;
@@ -32,27 +34,30 @@ impl<R: Runtime> Content<R> {
         Self(Kind::Plain(body))
     }
 
-    /// The answer with its codings undone, if it has any; then its head no longer says so, nor how long they made it.
+    /// The body with its codings undone, if it has any; and then the fields that no longer say so, nor how long they made it.
     ///
     /// A part of a coded representation cannot be decoded by itself, and is left alone.
     #[cfg(feature = "http-compression")]
     pub(super) fn decode(
-        answer: http::Response<Incoming<R>>,
+        head: &ResponseHead,
+        body: Incoming<R>,
         config: Option<DecodeConfig>,
-    ) -> Result<http::Response<Self>, ClientError> {
-        let (mut parts, body) = answer.into_parts();
-        let is_whole = parts.status != http::StatusCode::PARTIAL_CONTENT && !body.is_end_stream();
-        let codings = decode::codings(&parts.headers);
-        let body = match config {
-            Some(config) if is_whole && !codings.is_empty() => {
+    ) -> Result<(Self, Option<http::HeaderMap>), ClientError> {
+        let is_whole = head.status() != http::StatusCode::PARTIAL_CONTENT && !body.is_end_stream();
+        if let Some(config) = config
+            && is_whole
+            && head.get("content-encoding").is_some()
+        {
+            let mut headers = head.to_header_map();
+            let codings = decode::codings(&headers);
+            if !codings.is_empty() {
                 let body = Decoded::new(body, &codings, config).map_err(ClientError::Content)?;
-                parts.headers.remove(http::header::CONTENT_ENCODING);
-                parts.headers.remove(http::header::CONTENT_LENGTH);
-                Self(Kind::Decoded(Box::new(body)))
+                headers.remove(http::header::CONTENT_ENCODING);
+                headers.remove(http::header::CONTENT_LENGTH);
+                return Ok((Self(Kind::Decoded(Box::new(body))), Some(headers)));
             }
-            _ => Self::plain(body),
-        };
-        Ok(http::Response::from_parts(parts, body))
+        }
+        Ok((Self::plain(body), None))
     }
 
     /// The whole body, if it is no longer than `limit` bytes.

@@ -6,8 +6,9 @@ use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cookie_store::{Cookie, CookieDomain, CookieStore, StoreAction};
+use glowplug_http::ResponseHead;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderValue, Uri, header};
 use url::Url;
 
 use super::RequestBuilder;
@@ -181,14 +182,14 @@ impl CookieJar {
     }
 
     /// Takes in what an answer sets.
-    pub(super) fn keep(&self, url: &Uri, fields: &HeaderMap) {
-        let mut fields = fields.get_all(header::SET_COOKIE).iter().peekable();
+    pub(super) fn keep(&self, url: &Uri, head: &ResponseHead) {
+        let mut fields = head.get_all("set-cookie").peekable();
         if fields.peek().is_none() {
             return;
         }
         let Some(url) = absolute(url) else { return };
         let mut jar = self.lock();
-        for cookie in fields.filter_map(|cookie| std::str::from_utf8(cookie.as_bytes()).ok()) {
+        for cookie in fields.filter_map(|cookie| std::str::from_utf8(cookie).ok()) {
             jar.set(&url, cookie);
         }
     }

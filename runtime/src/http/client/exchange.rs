@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use glowplug_core::{Instant, Progress};
-use glowplug_http::{BodyLength, ClientEvent, Error as ProtocolError, HeadError, StreamId};
-use http::response::Parts;
+use glowplug_http::{BodyLength, ClientEvent, Error as ProtocolError, HeadError, ResponseHead, StreamId};
 
 use super::connection::Connection;
 use super::error::{ClientError, Stage};
@@ -75,7 +74,8 @@ impl<R: Runtime, B> Exchange<R, B> {
         upload: Upload<B>,
         send_timeout: Option<Duration>,
     ) -> Result<Self, (HeadError, Box<Connection<R>>)> {
-        let now = connection.runtime().now();
+        // It was made or looked at just now.
+        let now = connection.polled_at();
         let written_before = connection.written();
         let machine = connection.machine_mut();
         match machine.submit(now, request.method, &request.target, request, upload.length()) {
@@ -96,9 +96,9 @@ impl<R: Runtime, B> Exchange<R, B> {
         told
     }
 
-    /// Gives credit back for what was handed out of the answer's body.
+    /// Gives credit back for what has just come of the answer's body.
     pub(super) fn release(&mut self, len: usize) {
-        let now = self.connection.runtime().now();
+        let now = self.connection.polled_at();
         self.connection.machine_mut().release(now, self.stream, len);
     }
 
@@ -121,12 +121,16 @@ where
         &mut self,
         cx: &mut Context<'_>,
         informational: Option<&Informational>,
-    ) -> Poll<Result<(Parts, BodyLength), Failure>> {
+    ) -> Poll<Result<(ResponseHead, BodyLength), Failure>> {
         loop {
             match self.poll_event(cx) {
-                Poll::Ready(Ok(ClientEvent::Response { head, body, .. })) => {
+                Poll::Ready(Ok(ClientEvent::Response { mut head, body, .. })) => {
                     let holder = head.len_in_bytes() + self.connection.input_capacity();
-                    return Poll::Ready(Ok((head.share_http(holder), body)));
+                    if head.len_in_bytes() < holder / 4 {
+                        // A small head would keep all of a large buffer alive.
+                        head.compact();
+                    }
+                    return Poll::Ready(Ok((head, body)));
                 }
                 Poll::Ready(Ok(ClientEvent::Informational { head, .. })) => {
                     if let Some(informational) = informational {

@@ -62,7 +62,8 @@ impl<R: Runtime, B> Incoming<R, B> {
         if let Some(open) = self.open.take()
             && open.exchange.connection.machine().is_ready()
         {
-            open.lease.put_back(open.exchange.connection);
+            let now = open.exchange.connection.polled_at();
+            open.lease.put_back_at(now, open.exchange.connection);
         }
     }
 
@@ -112,6 +113,13 @@ where
                     open.exchange.release(data.len());
                     if let BodyLength::Known(left) = &mut self.left {
                         *left = left.saturating_sub(data.len() as u64);
+                        // The end is told without any more input, so that the connection is free as soon as the last byte is there.
+                        if *left == 0
+                            && let Ok(Some(ClientEvent::End { .. })) =
+                                open.exchange.connection.next_buffered()
+                        {
+                            self.end();
+                        }
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }

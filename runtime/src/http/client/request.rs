@@ -253,12 +253,13 @@ impl<R: Runtime> RequestBuilder<R> {
         if let Some(jar) = self.cookies {
             parts.extensions.insert(jar);
         }
-        let (answer, url) = client.inner.call(parts, body, self.total_timeout, self.max_redirects).await?;
+        let (head, body, url) =
+            client.inner.call(parts, body, self.total_timeout, self.max_redirects).await?;
         #[cfg(feature = "http-compression")]
-        let answer = Content::decode(answer, self.decode)?;
+        let (body, headers) = Content::decode(&head, body, self.decode)?;
         #[cfg(not(feature = "http-compression"))]
-        let answer = answer.map(Content::plain);
-        Ok(Response::new(answer, url, self.collect_limit))
+        let (body, headers) = (Content::plain(body), None);
+        Ok(Response::new(head, headers, body, url, self.collect_limit))
     }
 }
 

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
+use glowplug_http::ResponseHead;
 use http::{HeaderMap, StatusCode, Uri, Version};
 use http_body::Body as _;
 
@@ -15,29 +17,45 @@ use crate::Runtime;
 
 /// An answer whose head is there. Its body is read by [`bytes`](Self::bytes) and its like, or piece by piece by [`chunk`](Self::chunk).
 pub struct Response<R: Runtime> {
-    pub(super) answer: http::Response<Content<R>>,
+    head: ResponseHead,
+    /// The fields in the `http` crate's type, once somebody has asked for them: many only look at the status.
+    headers: OnceLock<HeaderMap>,
+    body: Content<R>,
     url: Uri,
     collect_limit: usize,
 }
 
 impl<R: Runtime> Response<R> {
-    pub(super) fn new(answer: http::Response<Content<R>>, url: Uri, collect_limit: usize) -> Self {
-        Self { answer, url, collect_limit }
+    /// With the fields, if they are not those of the head any more.
+    pub(super) fn new(
+        head: ResponseHead,
+        headers: Option<HeaderMap>,
+        body: Content<R>,
+        url: Uri,
+        collect_limit: usize,
+    ) -> Self {
+        let headers = headers.map(OnceLock::from).unwrap_or_default();
+        Self { head, headers, body, url, collect_limit }
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.answer.status()
+        self.head.status()
     }
 
     /// HTTP/1.0 or HTTP/1.1.
     pub fn version(&self) -> Version {
-        self.answer.version()
+        self.head.version()
     }
 
-    /// The headers.
+    /// The headers. Where a content coding is undone, they no longer speak of it.
     pub fn headers(&self) -> &HeaderMap {
-        self.answer.headers()
+        self.headers.get_or_init(|| self.head.to_header_map())
+    }
+
+    /// The head as it came over the wire: names, order and case as the server wrote them, content codings and all.
+    pub fn head(&self) -> &ResponseHead {
+        &self.head
     }
 
     /// Where the answer came from: the last of the redirects, if there were any.
@@ -47,15 +65,14 @@ impl<R: Runtime> Response<R> {
 
     /// How long the body still is, if that is known: not where a content coding is undone.
     pub fn content_length(&self) -> Option<u64> {
-        self.answer.body().size_hint().exact()
+        self.body.size_hint().exact()
     }
 
     /// The next piece of the body; `None` after the last. Trailers are left out: the body itself has them.
     ///
     /// Dropping the future loses nothing: call again.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let body = self.answer.body_mut();
-        while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await {
             if let Ok(data) = frame?.into_data() {
                 return Ok(Some(data));
             }
@@ -67,7 +84,10 @@ impl<R: Runtime> Response<R> {
     ///
     /// Dropping the future drops the body.
     pub async fn bytes(self) -> Result<Bytes, ClientError> {
-        self.answer.into_body().bytes(self.collect_limit).await
+        let Self { head, body, collect_limit, .. } = self;
+        // It keeps the buffer alive that the body is read into.
+        drop(head);
+        body.bytes(collect_limit).await
     }
 
     /// The whole body as text, read as UTF-8 whatever its head says; what is not UTF-8 becomes U+FFFD. Bounded like [`bytes`](Self::bytes).
@@ -92,12 +112,17 @@ impl<R: Runtime> Response<R> {
     ///
     /// Dropping the future closes the connection.
     pub async fn upgrade(self) -> Result<Upgraded<R>, ClientError> {
-        self.answer.into_body().upgrade().await
+        self.body.upgrade().await
     }
 
     /// The answer in the `http` crate's type, its body still to be read.
     pub fn into_http(self) -> http::Response<Content<R>> {
-        self.answer
+        let (status, version) = (self.head.status(), self.head.version());
+        let mut answer = http::Response::new(self.body);
+        *answer.status_mut() = status;
+        *answer.version_mut() = version;
+        *answer.headers_mut() = self.headers.into_inner().unwrap_or_else(|| self.head.to_header_map());
+        answer
     }
 }
 
@@ -107,7 +132,7 @@ impl<R: Runtime> fmt::Debug for Response<R> {
             .field("url", &self.url)
             .field("status", &self.status())
             .field("headers", self.headers())
-            .field("body", self.answer.body())
+            .field("body", &self.body)
             .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use bytes::Buf;
 use glowplug_core::Progress;
 use glowplug_http::redirect::{self, RedirectError};
 use glowplug_http::retry::{Attempt, Verdict, verdict};
-use glowplug_http::{BodyLength, FieldSource, PoolKey};
+use glowplug_http::{BodyLength, FieldSource, PoolKey, ResponseHead};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
@@ -95,7 +95,7 @@ struct Call<B> {
 
 /// The head of an answer, and the exchange that goes on behind it.
 struct Answered<R: Runtime, B> {
-    head: http::response::Parts,
+    head: ResponseHead,
     body: BodyLength,
     lease: Lease<R>,
     exchange: Exchange<R, B>,
@@ -103,7 +103,7 @@ struct Answered<R: Runtime, B> {
 }
 
 impl<R: Runtime, B> Answered<R, B> {
-    fn into_incoming(self) -> (http::response::Parts, Incoming<R, B>) {
+    fn into_incoming(self) -> (ResponseHead, Incoming<R, B>) {
         (self.head, Incoming::new(self.lease, self.exchange, self.body, self.switching))
     }
 
@@ -132,14 +132,14 @@ impl<R: Runtime> Inner<R> {
         Some(key)
     }
 
-    /// A request within its time, and where it was answered in the end.
+    /// A request within its time; the answer, and where that came from in the end.
     pub(super) fn call<B>(
         &self,
         parts: Parts,
         body: B,
         total: Option<Duration>,
         max_redirects: u32,
-    ) -> impl Future<Output = Result<(http::Response<Incoming<R, B>>, Uri), ClientError>>
+    ) -> impl Future<Output = Result<(ResponseHead, Incoming<R, B>, Uri), ClientError>>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
@@ -157,7 +157,7 @@ impl<R: Runtime> Inner<R> {
                 poll_fn(|cx| Poll::Ready(incoming.settle(cx))).await?;
             }
             incoming.set_deadline(deadline.map(|at| sleep_until(&self.runtime, at)));
-            Ok((http::Response::from_parts(head, incoming), call.parts.uri))
+            Ok((head, incoming, call.parts.uri))
         }
     }
 
@@ -177,18 +177,19 @@ impl<R: Runtime> Inner<R> {
             let answered = self.exchange(call).await?;
             #[cfg(feature = "http-cookies")]
             if let Some(jar) = jar {
-                jar.keep(&call.parts.uri, &answered.head.headers);
+                jar.keep(&call.parts.uri, &answered.head);
                 if attached {
                     // Where it is redirected to, others go along.
                     call.parts.headers.remove(header::COOKIE);
                 }
             }
-            if !answered.head.status.is_redirection() {
+            let status = answered.head.status();
+            if !status.is_redirection() {
                 return Ok(answered);
             }
             let Call { parts, upload, max_redirects, trace } = &mut *call;
-            let location = answered.head.headers.get(header::LOCATION).map(HeaderValue::as_bytes);
-            let next = match redirect::next(&parts.method, &parts.uri, answered.head.status, location) {
+            let location = answered.head.get("location");
+            let next = match redirect::next(&parts.method, &parts.uri, status, location) {
                 Ok(Some(next)) if *max_redirects > 0 => next,
                 // Without a location it is an answer like any other.
                 Ok(_) | Err(RedirectError::LocationMissing) => return Ok(answered),
@@ -260,8 +261,8 @@ impl<R: Runtime> Inner<R> {
             let progress = before.max(exchange.progress());
             let failure = match answer {
                 Ok((head, body)) => {
-                    let switching = head.status == StatusCode::SWITCHING_PROTOCOLS
-                        || parts.method == Method::CONNECT && head.status.is_success();
+                    let switching = head.status() == StatusCode::SWITCHING_PROTOCOLS
+                        || parts.method == Method::CONNECT && head.status().is_success();
                     return Ok(Answered { head, body, lease, exchange, switching });
                 }
                 Err(failure) => failure,
