@@ -60,3 +60,14 @@ fn it_runs_the_suite_of_services() {
         }
     }
 }
+
+#[test]
+fn it_runs_the_websocket_suite() {
+    let cases: Vec<(&str, Case)> = executor::websocket::cases::<ByHand>();
+    assert!(!cases.is_empty());
+    for (suite, case) in cases {
+        if let Outcome::Failed(reason) = case.run(&Plan::from_env()) {
+            panic!("{suite}/{}: {reason}", case.name);
+        }
+    }
+}

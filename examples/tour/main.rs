@@ -16,6 +16,7 @@ mod riak;
 mod table;
 mod tcp;
 mod udp;
+mod websocket;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         table::Story::new("mongodb", mongodb::EXPECTED),
         table::Story::new("riak", riak::EXPECTED),
         table::Story::new("http", http::EXPECTED),
+        table::Story::new("websocket", websocket::EXPECTED),
         table::Story::new("dns", dns::EXPECTED),
         table::Story::new("tcp", tcp::EXPECTED),
         table::Story::new("udp", udp::EXPECTED),
@@ -139,6 +141,7 @@ async fn tell<R: Plug>(stage: Stage<R>, real_redis: Option<&str>) -> Vec<Result<
         mongodb::tell(&stage).await,
         riak::tell(&stage).await,
         http::tell(&stage).await,
+        websocket::tell(&stage).await,
         dns::tell(&stage).await,
         tcp::tell(&stage).await,
         udp::tell(&stage).await,

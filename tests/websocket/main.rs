@@ -6,6 +6,7 @@ mod support;
 mod basics;
 mod hostile;
 mod peers;
+mod secure;
 mod seeds;
 
 use std::future::Future;
@@ -22,9 +23,9 @@ use support::any_port;
 /// What serves one socket.
 pub(crate) type Talk<R> = fn(ServerSocket<R>) -> Told;
 pub(crate) type Told = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Handled = Pin<Box<dyn Future<Output = Response<String>> + Send>>;
+pub(crate) type Handled = Pin<Box<dyn Future<Output = Response<String>> + Send>>;
 type Handler = glowplug::runtime::http::server::ServiceFn<HandlerFn>;
-type HandlerFn = Box<dyn CloneFn>;
+pub(crate) type HandlerFn = Box<dyn CloneFn>;
 
 /// A handler that can be cloned for each connection.
 pub(crate) trait CloneFn: FnMut(Request<Incoming>) -> Handled + Send {

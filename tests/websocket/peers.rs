@@ -201,7 +201,7 @@ fn the_chat_tells_its_story() {
     }
 }
 
-/// Two processes' worth of servers, one on tokio and one on smol, share a room in Redis.
+/// Two servers share a room in our own Redis, in memory.
 #[test]
 fn a_room_in_redis_is_shared() {
     use glowplug::redis::memory;
@@ -209,52 +209,73 @@ fn a_room_in_redis_is_shared() {
         let redis = glowplug::runtime::server::Server::bind(tokio, any_port()).await.expect("a port");
         let url = format!("redis://{}", redis.local_endpoint().expect("an address"));
         let memory = memory::Handle::new(memory::Config::new());
-        let redis = glowplug::runtime::redis::serve_memory(tokio, redis, memory);
-        let far_url = url.clone();
-        let (tell, told) = std::sync::mpsc::channel();
-        // The other process, on the other executor. It ends with the test.
-        std::thread::spawn(move || {
-            let smol = Smol::default();
-            smol::block_on(async {
-                let room = web_chat::Room::open(&smol, Some(&far_url)).await.expect("a room");
-                let server = Server::bind(smol.clone(), any_port()).await.expect("a port").upgrades();
-                let _ = tell.send(server.local_endpoint().expect("an address"));
-                let router = web_chat::router(&smol, &room);
-                select(Box::pin(server.run(router)), Box::pin(room.relay())).await;
-            });
+        beside(share_a_room(tokio, url), glowplug::runtime::redis::serve_memory(tokio, redis, memory)).await;
+    });
+}
+
+/// The same with a `redis-server`.
+#[test]
+fn a_room_in_a_real_redis_is_shared() {
+    let Some(program) = on_path(&["redis-server"]) else { return };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let port = port.expect("a port").port();
+    let child = Command::new(program)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let _server = Process(child.expect("redis-server starts"));
+    on_tokio(|tokio| async move {
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            sleep(&tokio, Duration::from_millis(10)).await;
+        }
+        share_a_room(tokio, format!("redis://127.0.0.1:{port}")).await;
+    });
+}
+
+/// Two processes' worth of servers, one on tokio and one on smol: who talks to the one is heard at the other.
+async fn share_a_room(tokio: Tokio, url: String) {
+    let far_url = url.clone();
+    let (tell, told) = std::sync::mpsc::channel();
+    // The other process, on the other executor. It ends with the test.
+    std::thread::spawn(move || {
+        let smol = Smol::default();
+        smol::block_on(async {
+            let room = web_chat::Room::open(&smol, Some(&far_url)).await.expect("a room");
+            let server = Server::bind(smol.clone(), any_port()).await.expect("a port").upgrades();
+            let _ = tell.send(server.local_endpoint().expect("an address"));
+            let router = web_chat::router(&smol, &room);
+            select(Box::pin(server.run(router)), Box::pin(room.relay())).await;
         });
-        let work = async {
-            let room = web_chat::Room::open(&tokio, Some(&url)).await.expect("a room");
-            let server = Server::bind(tokio, any_port()).await.expect("a port").upgrades();
-            let near = server.local_endpoint().expect("an address");
-            let far = loop {
-                match told.try_recv() {
-                    Ok(at) => break at,
-                    Err(_) => sleep(&tokio, Duration::from_millis(5)).await,
-                }
-            };
-            let talk = async {
-                let connector = Connector::new(tokio);
-                let mut ann = connector.connect(format!("ws://{near}/chat")).await.expect("in");
-                let mut bob = connector.connect(format!("ws://{far}/chat")).await.expect("in");
-                // Subscriptions take their time: Ann calls until Bob hears her.
-                let calling = async {
-                    loop {
-                        ann.send("Bob?").await.expect("said");
-                        let _ = within(&tokio, Some(Duration::from_millis(20)), ann.recv()).await;
-                    }
-                };
-                let heard = beside(bob.recv(), calling).await;
-                assert_eq!(heard.expect("a line"), Some("Bob?".into()));
-            };
-            let serving = server.run(web_chat::router(&tokio, &room));
-            match select(Box::pin(talk), select(Box::pin(serving), Box::pin(room.relay()))).await {
-                Either::Left(((), _)) => {}
-                Either::Right(_) => panic!("the room was closed early"),
+    });
+    let room = web_chat::Room::open(&tokio, Some(&url)).await.expect("a room");
+    let server = Server::bind(tokio, any_port()).await.expect("a port").upgrades();
+    let near = server.local_endpoint().expect("an address");
+    let far = loop {
+        match told.try_recv() {
+            Ok(at) => break at,
+            Err(_) => sleep(&tokio, Duration::from_millis(5)).await,
+        }
+    };
+    let talk = async {
+        let connector = Connector::new(tokio);
+        let mut ann = connector.connect(format!("ws://{near}/chat")).await.expect("in");
+        let mut bob = connector.connect(format!("ws://{far}/chat")).await.expect("in");
+        // Subscriptions take their time: Ann calls until Bob hears her.
+        let calling = async {
+            loop {
+                ann.send("Bob?").await.expect("said");
+                let _ = within(&tokio, Some(Duration::from_millis(20)), ann.recv()).await;
             }
         };
-        beside(work, redis).await;
-    });
+        let heard = beside(bob.recv(), calling).await;
+        assert_eq!(heard.expect("a line"), Some("Bob?".into()));
+    };
+    let serving = server.run(web_chat::router(&tokio, &room));
+    match select(Box::pin(talk), select(Box::pin(serving), Box::pin(room.relay()))).await {
+        Either::Left(((), _)) => {}
+        Either::Right(_) => panic!("the room was closed early"),
+    }
 }
 
 /// A browser opens the chat's page, says what its link says, hears us, and shows both.

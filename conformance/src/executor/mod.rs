@@ -43,6 +43,8 @@ mod tasks;
 mod timers;
 #[cfg(feature = "udp")]
 pub mod udp;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 use std::fmt::Write as _;
 use std::future::Future;

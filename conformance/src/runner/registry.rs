@@ -183,6 +183,8 @@ impl Registry {
         registry.udp::<executor::Tokio>();
         #[cfg(all(feature = "riak", feature = "tokio"))]
         registry.riak::<executor::Tokio>();
+        #[cfg(all(feature = "websocket", feature = "tokio"))]
+        registry.websocket::<executor::Tokio>();
         #[cfg(feature = "smol")]
         registry.executor::<executor::Smol>();
         #[cfg(all(feature = "http", feature = "smol"))]
@@ -205,6 +207,8 @@ impl Registry {
         registry.udp::<executor::Smol>();
         #[cfg(all(feature = "riak", feature = "smol"))]
         registry.riak::<executor::Smol>();
+        #[cfg(all(feature = "websocket", feature = "smol"))]
+        registry.websocket::<executor::Smol>();
         #[cfg(feature = "sim")]
         registry.executor::<executor::Sim>();
         #[cfg(all(feature = "http", feature = "sim"))]
@@ -225,6 +229,8 @@ impl Registry {
         registry.udp::<executor::Sim>();
         #[cfg(all(feature = "riak", feature = "sim"))]
         registry.riak::<executor::Sim>();
+        #[cfg(all(feature = "websocket", feature = "sim"))]
+        registry.websocket::<executor::Sim>();
         registry
     }
 
@@ -274,6 +280,14 @@ impl Registry {
         E::Runtime: Spawn<executor::http::server::Serving<E::Runtime>>,
     {
         for (suite, case) in executor::http::server::cases::<E>() {
+            self.add(suite.to_owned(), case);
+        }
+    }
+
+    /// Adds the cases of WebSocket to that column.
+    #[cfg(feature = "websocket")]
+    pub fn websocket<E: Executor>(&mut self) {
+        for (suite, case) in executor::websocket::cases::<E>() {
             self.add(suite.to_owned(), case);
         }
     }

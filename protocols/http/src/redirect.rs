@@ -2,11 +2,13 @@
 //! request may go there.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, StatusCode, Uri};
 
 use crate::PoolKey;
+use crate::url::ascii_authority;
 
 /// The request that a redirect asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub fn next(
     };
     let from = PoolKey::of(uri).ok_or(RedirectError::Base)?;
     let location = location.ok_or(RedirectError::LocationMissing)?;
-    let target = resolve(uri, &escape(location))?;
+    let target = resolve(uri, &escape(&ascii_host(location)?))?;
     let to = PoolKey::of(&target).ok_or(RedirectError::Scheme)?;
     Ok(Some(Next {
         method: if becomes_get { Method::GET } else { method.clone() },
@@ -112,6 +114,23 @@ pub fn strip(headers: &mut HeaderMap, next: &Next) {
             headers.remove(name);
         }
     }
+}
+
+/// A host that is not ASCII becomes its A-labels, with the feature `idn`: it is what servers mean by it, and browsers do so. Without the
+/// feature such a host is invalid.
+fn ascii_host(location: &[u8]) -> Result<Cow<'_, [u8]>, RedirectError> {
+    let Some(text) = core::str::from_utf8(location).ok().filter(|text| !text.is_ascii()) else {
+        return Ok(location.into());
+    };
+    let begin = match text.find("://") {
+        Some(at) if has_scheme(text) => at + 3,
+        _ if text.starts_with("//") => 2,
+        _ => return Ok(location.into()),
+    };
+    let (front, rest) = text.split_at(begin);
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let authority = ascii_authority(authority).ok_or(RedirectError::LocationInvalid)?;
+    Ok(format!("{front}{authority}{rest}").into_bytes().into())
 }
 
 /// Many servers send what they should have escaped: blanks and everything above ASCII is escaped here.
@@ -236,6 +255,20 @@ mod tests {
             ("g?y/../x", "https://a.example/b/c/g?y/../x"),
             ("http://other/x y", "http://other/x%20y"),
             ("/caf\u{e9}", "https://a.example/caf%C3%A9"),
+        ] {
+            assert_eq!(lands(reference), target, "{reference:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_beyond_ascii_becomes_its_labels() {
+        for (reference, target) in [
+            ("http://b\u{fc}cher.example/\u{fc}?\u{fc}", "http://xn--bcher-kva.example/%C3%BC?%C3%BC"),
+            ("//b\u{fc}cher.example:81", "https://xn--bcher-kva.example:81/"),
+            // A slash in disguise would make another host of it.
+            ("http://a\u{ff0f}b.example/", "a redirect to an invalid location"),
+            // No host at all.
+            ("/x?to=http://b\u{fc}cher.example", "https://a.example/x?to=http://b%C3%BCcher.example"),
         ] {
             assert_eq!(lands(reference), target, "{reference:?}");
         }

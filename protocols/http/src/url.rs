@@ -50,6 +50,12 @@ pub fn parse(text: &str) -> Result<Uri, UrlError> {
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
+    let authority = ascii_authority(authority).ok_or(UrlError::Host)?;
+    format!("{scheme}://{authority}{}", escape(path)).parse().map_err(UrlError::Uri)
+}
+
+/// An authority in ASCII: its host in A-labels, its user percent-encoded.
+pub(crate) fn ascii_authority(authority: &str) -> Option<String> {
     let (user, place) = match authority.rsplit_once('@') {
         Some((user, place)) => (Some(user), place),
         None => (None, authority),
@@ -58,22 +64,17 @@ pub fn parse(text: &str) -> Result<Uri, UrlError> {
         Some((host, port)) if !host.starts_with('[') => (host, Some(port)),
         _ => (place, None),
     };
-    let mut url = format!("{scheme}://");
-    if let Some(user) = user {
-        url.push_str(&escape(user));
-        url.push('@');
-    }
+    let mut ascii = user.map_or_else(String::new, |user| escape(user) + "@");
     if host.is_ascii() {
-        url.push_str(host);
+        ascii.push_str(host);
     } else {
-        url.push_str(&to_ascii(host).ok_or(UrlError::Host)?);
+        ascii.push_str(&to_ascii(host)?);
     }
     if let Some(port) = port {
-        url.push(':');
-        url.push_str(port);
+        ascii.push(':');
+        ascii.push_str(port);
     }
-    url.push_str(&escape(path));
-    url.parse().map_err(UrlError::Uri)
+    Some(ascii)
 }
 
 #[cfg(feature = "idn")]

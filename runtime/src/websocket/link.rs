@@ -24,6 +24,9 @@ pub(super) struct Link<R: Runtime, T> {
     pump: Pump<T>,
     deadline: Deadline<R::Timer>,
     runtime: R,
+    /// The latest time that the machine was told. Where nothing is judged by it, it will do for the next call as well: a look at the clock
+    /// for each would be felt.
+    told_at: Instant,
     /// What was received and nobody has taken yet. Nothing is read before that.
     told: Option<Event>,
     /// Nobody will take anything any more.
@@ -63,6 +66,7 @@ impl<R: Runtime, T: Transport> Link<R, T> {
             machine,
             pump,
             deadline: Deadline::new(runtime.timer()),
+            told_at: runtime.now(),
             told: None,
             deaf: false,
             goodbye: None,
@@ -185,28 +189,25 @@ impl<R: Runtime, T: Transport> Link<R, T> {
     /// Takes a message for sending, once there is [room](Self::poll_room).
     pub(super) fn send(&mut self, message: Message) -> Result<(), Error> {
         self.check_open()?;
-        let now = self.runtime.now();
-        self.machine.send(now, message).map_err(|error| refused(&error))
+        self.machine.send(self.told_at, message).map_err(|error| refused(&error))
     }
 
     /// Takes a piece of a message for sending.
     pub(super) fn send_data(&mut self, kind: MessageKind, data: Bytes, last: bool) -> Result<(), Error> {
         self.check_open()?;
-        let now = self.runtime.now();
-        self.machine.send_data(now, kind, data, last).map_err(|error| refused(&error))
+        self.machine.send_data(self.told_at, kind, data, last).map_err(|error| refused(&error))
     }
 
     /// Takes a ping for sending.
     pub(super) fn ping(&mut self, payload: Bytes) -> Result<(), Error> {
         self.check_open()?;
-        let now = self.runtime.now();
-        self.machine.ping(now, payload).map_err(|error| refused(&error))
+        self.machine.ping(self.told_at, payload).map_err(|error| refused(&error))
     }
 
     /// Says good-bye, unless that was done.
     pub(super) fn close(&mut self, frame: &CloseFrame) {
-        let now = self.runtime.now();
-        self.machine.close_with(now, Some(frame));
+        self.told_at = self.runtime.now();
+        self.machine.close_with(self.told_at, Some(frame));
     }
 
     /// Moves what moves. Afterwards there is something to take, or the end, or the task is woken when there will be.
@@ -216,6 +217,7 @@ impl<R: Runtime, T: Transport> Link<R, T> {
                 return;
             }
             let now = self.runtime.now();
+            self.told_at = now;
             if self.told.is_none() {
                 match self.machine.poll_event(now, &mut self.pump.input) {
                     Ok(Some(event)) => {
@@ -228,17 +230,17 @@ impl<R: Runtime, T: Transport> Link<R, T> {
                         }
                     }
                     Ok(None) => {}
-                    Err(error) => return self.fail(cx, now, error),
+                    Err(error) => return self.fail(cx, error),
                 }
             }
-            let written = self.write_at(cx, now);
+            let written = self.write(cx);
             if self.told.is_some() {
                 return self.watch_writing(cx, now, written);
             }
             let interest = self.machine.interest();
             if written.is_ready() && interest.write == WriteInterest::Closed {
                 let shut = self.pump.poll_shutdown(cx);
-                self.note_progress(now, shut, 0);
+                self.note_progress(shut, 0);
                 if shut.is_ready() && interest.read == ReadInterest::Closed {
                     self.end = Some(End::Closed);
                     return;
@@ -320,16 +322,11 @@ impl<R: Runtime, T: Transport> Link<R, T> {
 
     /// Hands output over and writes it.
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = self.runtime.now();
-        self.write_at(cx, now)
-    }
-
-    fn write_at(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         loop {
-            self.machine.poll_transmit(now, &mut self.pump.output);
+            self.machine.poll_transmit(self.told_at, &mut self.pump.output);
             let there = self.pump.output.len();
             let polled = self.pump.poll_write_out(cx);
-            self.note_progress(now, polled, there - self.pump.output.len());
+            self.note_progress(polled, there - self.pump.output.len());
             if self.pump.write_failed()
                 && let Some(error) = self.pump.take_write_error()
             {
@@ -342,17 +339,17 @@ impl<R: Runtime, T: Transport> Link<R, T> {
     }
 
     /// Moves the deadline of a peer that takes nothing.
-    fn note_progress(&mut self, now: Instant, polled: Poll<()>, written: usize) {
+    fn note_progress(&mut self, polled: Poll<()>, written: usize) {
         if polled.is_ready() {
             self.stall = None;
         } else if self.stall.is_none() || written > 0 {
-            self.stall = self.write_timeout.map(|timeout| now + timeout);
+            self.stall = self.write_timeout.map(|timeout| self.runtime.now() + timeout);
         }
     }
 
     /// The machine has failed: its good-bye goes out as far as the transport takes it at once.
-    fn fail(&mut self, cx: &mut Context<'_>, now: Instant, error: glowplug_websocket::Error) {
-        if self.write_at(cx, now).is_ready() {
+    fn fail(&mut self, cx: &mut Context<'_>, error: glowplug_websocket::Error) {
+        if self.write(cx).is_ready() {
             let _ = self.pump.poll_shutdown(cx);
         }
         self.end = Some(End::Failed(Error::Protocol(error), false));

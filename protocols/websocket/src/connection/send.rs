@@ -6,7 +6,7 @@ use glowplug_core::Instant;
 use super::Connection;
 use crate::error::SendError;
 use crate::event::{Message, MessageKind};
-use crate::wire::{CloseFrame, FrameHead, MAX_CONTROL_LEN, Opcode, Utf8, mask};
+use crate::wire::{CloseFrame, FrameHead, MAX_CONTROL_LEN, MAX_HEAD_LEN, Opcode, Utf8, mask};
 
 /// A masked payload up to this length is copied to where the output gathers, which is memory at hand; a longer one has memory of
 /// its own.
@@ -14,6 +14,9 @@ const COPY_UP_TO: usize = 128 * 1024;
 
 /// Payloads from this length on are queued as they are.
 const CHAIN: usize = 1024;
+
+/// The least room that is made for short frames.
+const SHORTS: usize = 512;
 
 /// A message that is being sent in pieces.
 #[derive(Debug)]
@@ -166,16 +169,22 @@ impl Connection {
 
     fn queue_short(&mut self, head: FrameHead, payload: &[u8]) {
         let key = self.next_mask();
-        self.put_head(FrameHead { len: payload.len() as u64, mask: key, ..head });
-        match key {
-            Some(key) => self.put_masked(key, payload),
-            None => self.outbox.put_slice(payload),
+        let scratch = self.outbox.scratch();
+        // Room for a few of them at once: an empty buffer goes back to its beginning only when its end is reached.
+        let need = MAX_HEAD_LEN + payload.len();
+        if scratch.capacity() - scratch.len() < need {
+            scratch.reserve(need.max(SHORTS));
+        }
+        put_head(scratch, FrameHead { len: payload.len() as u64, mask: key, ..head });
+        let begin = scratch.len();
+        scratch.extend_from_slice(payload);
+        if let Some(key) = key {
+            mask(key, 0, &mut scratch[begin..]);
         }
     }
 
     fn put_head(&mut self, head: FrameHead) {
-        let (bytes, len) = head.encode();
-        self.outbox.put_slice(&bytes[..len]);
+        put_head(self.outbox.scratch(), head);
     }
 
     fn put_masked(&mut self, key: [u8; 4], payload: &[u8]) {
@@ -187,6 +196,16 @@ impl Connection {
 
     fn next_mask(&mut self) -> Option<[u8; 4]> {
         self.masks.as_mut().map(|rng| rng.u32().to_le_bytes())
+    }
+}
+
+/// Appends a head. Most are short, and then of a length that the compiler knows.
+#[inline]
+fn put_head(scratch: &mut BytesMut, head: FrameHead) {
+    match (head.encode(), head.mask) {
+        ((bytes, 2), None) => scratch.extend_from_slice(&bytes[..2]),
+        ((bytes, 6), Some(_)) => scratch.extend_from_slice(&bytes[..6]),
+        ((bytes, len), _) => scratch.extend_from_slice(&bytes[..len]),
     }
 }
 
