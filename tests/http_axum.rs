@@ -4,6 +4,7 @@ mod http_web;
 mod support;
 
 use std::convert::Infallible;
+use std::io::Read as _;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,10 +16,12 @@ use axum::response::sse::Event;
 use axum::routing::{get, post};
 use axum::{Extension, extract::Request};
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use futures_util::future::join;
 use futures_util::stream;
 use futures_util::{Stream, TryStreamExt};
 use glowplug::core::SendBuf;
+use glowplug::runtime::http::compress::Compression;
 use glowplug::runtime::http::server::{Config, Connection, Server, Serving};
 use glowplug::runtime::server::Stopper;
 use glowplug::runtime::time::sleep;
@@ -27,7 +30,13 @@ use glowplug::runtime::{Endpoint, Runtime, Spawn, Transport};
 use http_web::connect;
 use support::any_port;
 
-support::on_each_executor![extractors_and_fallbacks, server_sent_events, an_upload_is_streamed, a_panic];
+support::on_each_executor![
+    extractors_and_fallbacks,
+    server_sent_events,
+    an_upload_is_streamed,
+    a_panic,
+    compression_is_a_layer,
+];
 
 /// What these tests ask of a plug.
 trait Plug: Runtime<Stream: Send, Timer: Send> + Spawn<Serving<Self, Router>> + Send + Sync {}
@@ -50,7 +59,12 @@ async fn upload(request: Request) -> Result<String, StatusCode> {
     Ok(bytes.await.map_err(|_| StatusCode::BAD_REQUEST)?.to_string())
 }
 
+fn story() -> String {
+    "once upon a time there was a router; ".repeat(200)
+}
+
 fn router<R: Plug>(runtime: &R) -> Router {
+    let compressed = Router::new().route("/story", get(async || story())).layer(Compression::default());
     Router::new()
         .route("/hello/{name}", get(async |Path(name): Path<String>| format!("hello {name}")))
         .route("/collected", post(async |body: Bytes| body.len().to_string()))
@@ -66,6 +80,7 @@ fn router<R: Plug>(runtime: &R) -> Router {
         )
         .layer(DefaultBodyLimit::max(1000))
         .with_state(runtime.clone())
+        .merge(compressed)
 }
 
 async fn with<R: Plug>(runtime: &R, work: impl AsyncFnOnce(Endpoint, Stopper)) {
@@ -131,6 +146,25 @@ async fn a_panic<R: Plug>(runtime: R) {
         assert_eq!(client.get("/panic").await.status, 500);
         assert_eq!(client.rest().await, "");
         assert_eq!(connect(&runtime, &at).await.get("/hello/again").await.body, "hello again");
+    })
+    .await;
+}
+
+async fn compression_is_a_layer<R: Plug>(runtime: R) {
+    with(&runtime, async |at, _| {
+        let mut client = connect(&runtime, &at).await;
+        assert_eq!(client.get("/story").await.body, story());
+        client.send("GET /story HTTP/1.1\r\nhost: here\r\naccept-encoding: gzip\r\n\r\n").await;
+        let seen = client.answer().await;
+        assert_eq!(seen.field("content-encoding"), Some("gzip"), "{}", seen.head);
+        assert_eq!((seen.field("vary"), seen.field("content-length")), (Some("accept-encoding"), None));
+        assert!(seen.body.len() < story().len() / 2, "{} bytes", seen.body.len());
+        let mut text = String::new();
+        GzDecoder::new(&seen.body[..]).read_to_string(&mut text).expect("gzip");
+        assert_eq!(text, story());
+        // Beside it everything is as before.
+        client.send("GET /hello/world HTTP/1.1\r\nhost: here\r\naccept-encoding: gzip\r\n\r\n").await;
+        assert_eq!(client.answer().await.body, "hello world");
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! The simulator's seeds with everything on: a proxy, cookies, codings and forms on a network that cuts, resets and refuses.
+//! The simulator's seeds with everything on: a proxy, cookies, codings, redirects and forms on a network that cuts, resets and refuses.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -43,13 +43,23 @@ fn field(seen: &Seen) -> Option<String> {
     String::from_utf8(data).ok()
 }
 
-/// Target, cookie and field, long enough to be cut, and coded.
+const HOSTS: [&str; 2] = ["a.example", "b.example"];
+
+/// Target and field, long enough to be cut, and coded, with a cookie of the host's; or the way to where the target is on the other host.
 fn echo(seen: &Seen) -> Reply {
+    let host = seen.field("host").expect("a host").to_owned();
+    // For all its paths: by default a cookie is for the folder of the one that set it.
+    let cookie = format!("from={host}; path=/");
+    if let Some(target) = seen.target.strip_prefix("/moved") {
+        let other = HOSTS[usize::from(host == HOSTS[0])];
+        return Reply::status(302)
+            .field("location", format!("http://{other}{target}"))
+            .field("set-cookie", cookie);
+    }
     let text = format!("{} {}", seen.target, field(seen).unwrap_or_default());
     let text = text + &(0..600).flat_map(|n| [" ".to_owned(), n.to_string()]).collect::<String>();
     let body: Vec<Vec<u8>> = gzip(&text).chunks(500).map(<[u8]>::to_vec).collect();
-    let host = seen.field("host").expect("a host").to_owned();
-    Reply::chunked(body).field("content-encoding", "gzip").field("set-cookie", format!("from={host}"))
+    Reply::chunked(body).field("content-encoding", "gzip").field("set-cookie", cookie)
 }
 
 struct Outcome {
@@ -60,8 +70,9 @@ struct Outcome {
 
 async fn call(client: &Client<Sim>, runtime: &Sim, n: u64, rng: &mut glowplug::core::Rng) -> Outcome {
     let (target, post) = (format!("/{n}"), rng.chance(1, 2));
-    let host = ["a.example", "b.example"][rng.below(2) as usize];
-    let url = format!("http://{host}{target}");
+    let host = HOSTS[rng.below(2) as usize];
+    let moved = if !post && rng.chance(1, 3) { "/moved" } else { "" };
+    let url = format!("http://{host}{moved}{target}");
     let text = "t".repeat(rng.below(4000) as usize + 1);
     let request = if post {
         client.post(&url).multipart(Form::new().part("f", Part::new(text.clone())))
