@@ -65,7 +65,8 @@ pub use server::serve_memory_tls;
 pub use server::{Serving, serve_memory};
 pub use session::Session;
 pub use write::{
-    BulkWrite, Delete, DeleteResult, Insert, InsertManyResult, InsertOneResult, Update, UpdateResult,
+    BulkWrite, Delete, DeleteResult, InsertMany, InsertManyResult, InsertOne, InsertOneResult, Update,
+    UpdateResult,
 };
 
 use crate::MaybeTls;

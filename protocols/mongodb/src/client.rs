@@ -318,7 +318,7 @@ impl ClientConnection {
     fn send_handshake(&mut self, outgoing: Outgoing, out: &mut SendBuf) {
         let request_id = self.request_id();
         match outgoing {
-            Outgoing::Command(command) => encode::command(&command, request_id, &self.config, None, out),
+            Outgoing::Command(command) => encode::command(command, request_id, &self.config, None, out),
             Outgoing::Legacy(document) => encode_legacy(document, request_id, out),
         }
         self.push_sent(request_id, Owner::Handshake, false);
@@ -346,8 +346,9 @@ impl ClientConnection {
         let Some((token, command)) = self.queue.pop_front() else { return false };
         self.queued_bytes = self.queued_bytes.saturating_sub(command.size());
         let request_id = self.request_id();
-        encode::command(&command, request_id, &self.config, compressor, out);
-        match command.expects {
+        let expects = command.expects;
+        encode::command(command, request_id, &self.config, compressor, out);
+        match expects {
             Expects::Nothing => self.answered.push_back((token, Response::Sent)),
             expects => self.push_sent(request_id, Owner::Caller(token), expects == Expects::Stream),
         }
@@ -437,7 +438,7 @@ impl StreamProtocol for ClientConnection {
             if self.ping == Ping::Due {
                 let request_id = self.request_id();
                 let ping = Command::new("admin", doc! { "ping": 1 });
-                encode::command(&ping, request_id, &self.config, None, out);
+                encode::command(ping, request_id, &self.config, None, out);
                 self.push_sent(request_id, Owner::KeepAlive, false);
                 self.ping = Ping::Sent;
                 self.deadline = Some(now + self.config.keep_alive_timeout);

@@ -1,6 +1,6 @@
 //! What is asked of a server.
 
-use std::borrow::Cow;
+use core::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,11 +45,49 @@ pub enum Expects {
 /// Documents that stand for an array field of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DocumentSequence {
-    pub(crate) identifier: Cow<'static, str>,
+    pub(crate) identifier: &'static str,
     /// One behind the other.
-    pub(crate) documents: Bytes,
+    pub(crate) documents: Payload,
     pub(crate) count: usize,
     pub(crate) longest: usize,
+}
+
+/// The documents of a sequence. Short ones are copied with the command, which costs less than sharing them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Short(Vec<u8>),
+    Long(Bytes),
+}
+
+/// From this length on documents are shared: what [`SendBuf::push`](glowplug_core::SendBuf::push) queues without a copy.
+const LONG: usize = 1024;
+
+impl From<Vec<u8>> for Payload {
+    fn from(documents: Vec<u8>) -> Self {
+        if documents.len() < LONG { Self::Short(documents) } else { Self::Long(documents.into()) }
+    }
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Short(documents) => documents,
+            Self::Long(documents) => documents,
+        }
+    }
+}
+
+impl DocumentSequence {
+    pub(crate) fn new(
+        identifier: &'static str,
+        documents: impl Into<Payload>,
+        count: usize,
+        longest: usize,
+    ) -> Self {
+        Self { identifier, documents: documents.into(), count, longest }
+    }
 }
 
 impl Command {
@@ -73,12 +111,15 @@ impl Command {
             count += 1;
             longest = longest.max(doc.len());
         }
-        self.sequence(DocumentSequence {
-            identifier: identifier.into(),
-            documents: bytes.into(),
-            count,
-            longest,
-        })
+        self.sequence(DocumentSequence::new(identifier, bytes, count, longest))
+    }
+
+    /// The same for one document, which is not copied.
+    #[must_use]
+    pub fn document(self, identifier: &'static str, document: Document) -> Self {
+        let bytes = document.into_bytes();
+        let longest = bytes.len();
+        self.sequence(DocumentSequence::new(identifier, bytes, 1, longest))
     }
 
     pub(crate) fn sequence(mut self, sequence: DocumentSequence) -> Self {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::change::check_replacement;
 use super::{
     Action, Admin, Aggregate, BulkWrite, Change, Client, Count, CreateIndexes, Database, Delete, Distinct,
-    Error, FindMany, FindOne, Insert, Listing, Modify, Update,
+    Error, FindMany, FindOne, InsertMany, InsertOne, Listing, Modify, Update,
 };
 use crate::Runtime;
 
@@ -74,27 +74,24 @@ impl<T, R: Runtime> Collection<T, R> {
     }
 
     /// Adds a document. One without `_id` gets one, which the result tells.
-    pub fn insert_one(&self, document: &T) -> Action<'_, Insert<super::InsertOneResult>, R>
+    pub fn insert_one(&self, document: &T) -> Action<'_, InsertOne, R>
     where
         T: Serialize,
     {
         Action::new(
             self.client(),
-            Insert::new(self.client(), self.database.shared_name(), &self.name, [document]),
+            InsertOne::new(self.client(), self.database.shared_name(), &self.name, document),
         )
     }
 
     /// Adds documents, in as few commands as the server's limits allow.
-    pub fn insert_many<'d>(
-        &self,
-        documents: impl IntoIterator<Item = &'d T>,
-    ) -> Action<'_, Insert<super::InsertManyResult>, R>
+    pub fn insert_many<'d>(&self, documents: impl IntoIterator<Item = &'d T>) -> Action<'_, InsertMany, R>
     where
         T: Serialize + 'd,
     {
         Action::new(
             self.client(),
-            Insert::new(self.client(), self.database.shared_name(), &self.name, documents),
+            InsertMany::new(self.client(), self.database.shared_name(), &self.name, documents),
         )
     }
 

@@ -1,7 +1,5 @@
 //! Documents inserted, changed and deleted.
 
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use glowplug_mongodb::bson::{Doc, Document, OwnedValue, SerError, to_document};
@@ -13,20 +11,21 @@ use super::change::{Change, check_replacement};
 use super::{Action, Client, Error};
 use crate::Runtime;
 
-/// Documents to insert. Made by [`Collection::insert_one`](super::Collection::insert_one) and
-/// [`Collection::insert_many`](super::Collection::insert_many); `O` is what it gives.
-pub struct Insert<O> {
+/// A document to insert. Made by [`Collection::insert_one`](super::Collection::insert_one).
+#[derive(Debug)]
+pub struct InsertOne {
+    database: Arc<str>,
+    collection: Arc<str>,
+    document: Result<Document, SerError>,
+}
+
+/// Documents to insert. Made by [`Collection::insert_many`](super::Collection::insert_many).
+#[derive(Debug)]
+pub struct InsertMany {
     database: Arc<str>,
     collection: Arc<str>,
     documents: Result<Vec<Document>, SerError>,
     ordered: bool,
-    gives: PhantomData<fn() -> O>,
-}
-
-impl<O> fmt::Debug for Insert<O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Insert").field("documents", &self.documents).finish_non_exhaustive()
-    }
 }
 
 /// A document was inserted.
@@ -45,7 +44,19 @@ pub struct InsertManyResult {
     pub inserted_ids: Vec<OwnedValue>,
 }
 
-impl<O> Insert<O> {
+impl InsertOne {
+    pub(super) fn new<T: Serialize, R: Runtime>(
+        client: &Client<R>,
+        database: &Arc<str>,
+        collection: &Arc<str>,
+        document: &T,
+    ) -> Self {
+        let document = to_document(document).map(|document| with_id(client, document));
+        Self { database: database.clone(), collection: collection.clone(), document }
+    }
+}
+
+impl InsertMany {
     pub(super) fn new<'d, T: Serialize + 'd, R: Runtime>(
         client: &Client<R>,
         database: &Arc<str>,
@@ -58,14 +69,13 @@ impl<O> Insert<O> {
             collection: collection.clone(),
             documents: documents.collect(),
             ordered: true,
-            gives: PhantomData,
         }
     }
 }
 
 /// The document with an `_id`, in front where it has none: servers would make one too, but then nobody here knew it.
 fn with_id<R: Runtime>(client: &Client<R>, document: Document) -> Document {
-    if document.as_doc().raw_iter().map_while(Result::ok).any(|element| element.key() == Ok("_id")) {
+    if document.as_doc().raw_iter().map_while(Result::ok).any(|element| element.key_bytes() == b"_id") {
         return document;
     }
     let mut whole = Document::with_capacity(document.as_bytes().len() + 17);
@@ -78,20 +88,20 @@ fn id_of(document: &Document) -> OwnedValue {
     OwnedValue::of(document.as_doc(), "_id").ok().flatten().unwrap_or_default()
 }
 
-impl<R: Runtime> Action<'_, Insert<InsertOneResult>, R> {
+impl<R: Runtime> Action<'_, InsertOne, R> {
     /// Inserts it.
     pub async fn run(mut self) -> Result<InsertOneResult, Error> {
-        let Insert { database, collection, documents, .. } = self.kind;
-        let documents = documents?;
+        let InsertOne { database, collection, document } = self.kind;
+        let document = document?;
+        let inserted_id = id_of(&document);
         let command = Command::new(database, doc! { "insert": &*collection, "ordered": true })
-            .documents("documents", documents.iter().map(Document::as_doc));
+            .document("documents", document);
         single(&mut self.scope, command).await?;
-        let inserted_id = documents.first().map(id_of).unwrap_or_default();
         Ok(InsertOneResult { inserted_id })
     }
 }
 
-impl<R: Runtime> Action<'_, Insert<InsertManyResult>, R> {
+impl<R: Runtime> Action<'_, InsertMany, R> {
     /// With false, a document that fails does not keep those behind it from being inserted.
     pub fn ordered(mut self, ordered: bool) -> Self {
         self.kind.ordered = ordered;
@@ -100,7 +110,7 @@ impl<R: Runtime> Action<'_, Insert<InsertManyResult>, R> {
 
     /// Inserts them. If some fail, [`Error::Write`] says which.
     pub async fn run(mut self) -> Result<InsertManyResult, Error> {
-        let Insert { database, collection, documents, ordered, .. } = self.kind;
+        let InsertMany { database, collection, documents, ordered } = self.kind;
         let documents = documents?;
         let inserted_ids = documents.iter().map(id_of).collect();
         let mut bulk = Bulk::new(database, collection, ordered);
@@ -206,7 +216,7 @@ impl<R: Runtime> Action<'_, Update, R> {
         let Update { database, collection, statement } = self.kind;
         let statement = statement?;
         let command = Command::new(database, doc! { "update": &*collection, "ordered": true })
-            .documents("updates", [statement.as_doc()]);
+            .document("updates", statement);
         let Some(result) = single(&mut self.scope, command).await? else {
             return Ok(UpdateResult::default());
         };
@@ -262,7 +272,7 @@ impl<R: Runtime> Action<'_, Delete, R> {
     pub async fn run(mut self) -> Result<DeleteResult, Error> {
         let Delete { database, collection, statement } = self.kind;
         let command = Command::new(database, doc! { "delete": &*collection, "ordered": true })
-            .documents("deletes", [statement.as_doc()]);
+            .document("deletes", statement);
         let result = single(&mut self.scope, command).await?;
         let deleted = result.as_ref().map_or(0, |result| result.deleted);
         Ok(DeleteResult { acknowledged: result.is_some(), deleted })

@@ -316,6 +316,14 @@ impl StoredKeys {
         let server = hash.hmac(salted.as_slice(), b"Server Key");
         Self { hash, salt, iterations, stored: hash.hash(client.as_slice()), server }
     }
+
+    /// True when they are those of this prepared password.
+    pub(crate) fn are_of(&self, prepared: &str) -> bool {
+        let other = Self::new(self.hash, prepared, self.salt.clone(), self.iterations);
+        // Both hashes are as long, and no byte ends the comparison early.
+        let pairs = self.stored.as_slice().iter().zip(other.stored.as_slice());
+        pairs.fold(0, |differ, (one, two)| differ | (one ^ two)) == 0
+    }
 }
 
 impl fmt::Debug for StoredKeys {

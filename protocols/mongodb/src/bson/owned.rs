@@ -23,9 +23,16 @@ impl OwnedValue {
 
     /// The value of the first element named `key`, if there is one. The bytes are copied, so that it does not hold a whole reply.
     pub fn of(doc: Doc<'_>, key: &str) -> Result<Option<Self>, DecodeError> {
-        let Some(value) = doc.get(key)? else { return Ok(None) };
-        // What was read can be written.
-        Ok(Self::new(value).ok())
+        let Some(element) = doc.get_raw(key)? else { return Ok(None) };
+        element.value()?;
+        // Exactly as long as it has to be: then it becomes a shared one without another allocation.
+        let len = 4 + 2 + element.value_bytes().len() + 1;
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(&(len as u32).to_le_bytes());
+        bytes.extend_from_slice(&[element.element_type() as u8, 0]);
+        bytes.extend_from_slice(element.value_bytes());
+        bytes.push(0);
+        Ok(Some(Self { document: RawDocument::new(bytes.into())? }))
     }
 
     /// The value, borrowed.

@@ -113,10 +113,16 @@ impl<'a> Doc<'a> {
     /// The value of the first element named `key`. Elements before it are stepped over without being decoded.
     #[inline]
     pub fn get(self, key: &str) -> Result<Option<Value<'a>>, DecodeError> {
+        self.get_raw(key)?.map(|element| element.value()).transpose()
+    }
+
+    /// The first element named `key`, with its value undecoded.
+    #[inline]
+    pub fn get_raw(self, key: &str) -> Result<Option<RawElement<'a>>, DecodeError> {
         let mut elements = self.raw_iter();
         while let Some(element) = elements.next_element()? {
             if element.key_bytes() == key.as_bytes() {
-                return element.value().map(Some);
+                return Ok(Some(element));
             }
         }
         Ok(None)

@@ -6,7 +6,7 @@ use glowplug_core::{LimitExceeded, SendBuf};
 use crate::config::{Config, ServerApi};
 use crate::error::EncodeError;
 use crate::reply::ServerInfo;
-use crate::request::{Command, Expects};
+use crate::request::{Command, Expects, Payload};
 use crate::wire::{Compressor, HEADER_LEN, Header, MsgFlags, OpCode};
 
 /// The room that servers leave in a command around the documents that it carries.
@@ -47,7 +47,7 @@ pub(super) fn check(command: &Command, info: &ServerInfo) -> Result<(), EncodeEr
 /// Appends a command as an OP_MSG. Long document sequences are queued without a copy, unless they have to be compressed or
 /// summed.
 pub(super) fn command(
-    command: &Command,
+    command: Command,
     request_id: i32,
     config: &Config,
     compressor: Option<Compressor>,
@@ -57,19 +57,22 @@ pub(super) fn command(
     if compressor.is_none() && !config.checksums {
         // Once, not in steps. What is longer goes beside the scratch buffer.
         out.scratch().reserve(command.size().min(command.body.as_bytes().len() + 4096));
-        let total = put_head(command, request_id, config, MsgFlags::NONE, out.scratch());
+        let total = put_head(&command, request_id, config, MsgFlags::NONE, out.scratch());
         debug_assert!(total >= HEADER_LEN);
-        for sequence in &command.sequences {
-            put_sequence_head(sequence.identifier.as_ref(), sequence.documents.len(), out.scratch());
-            out.push(sequence.documents.clone());
+        for sequence in command.sequences {
+            put_sequence_head(sequence.identifier, sequence.documents.len(), out.scratch());
+            match sequence.documents {
+                Payload::Short(documents) => out.put_slice(&documents),
+                Payload::Long(documents) => out.push(documents),
+            }
         }
         return;
     }
     let flags = if compressor.is_none() { MsgFlags::CHECKSUM_PRESENT } else { MsgFlags::NONE };
     let mut plain = BytesMut::with_capacity(command.size());
-    put_head(command, request_id, config, flags, &mut plain);
+    put_head(&command, request_id, config, flags, &mut plain);
     for sequence in &command.sequences {
-        put_sequence_head(sequence.identifier.as_ref(), sequence.documents.len(), &mut plain);
+        put_sequence_head(sequence.identifier, sequence.documents.len(), &mut plain);
         plain.put_slice(&sequence.documents);
     }
     let compressed = compressor.and_then(|compressor| {

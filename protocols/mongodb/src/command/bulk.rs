@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::bson::{Doc, Document};
 use crate::doc;
 use crate::reply::ServerInfo;
@@ -163,12 +161,7 @@ impl Bulk {
         }
         let mut body = doc! { (name): &*self.collection, "ordered": self.ordered };
         body.extend(self.common.as_doc());
-        let sequence = DocumentSequence {
-            identifier: field.into(),
-            documents: Bytes::from(statements),
-            count: indexes.len(),
-            longest,
-        };
+        let sequence = DocumentSequence::new(field, statements, indexes.len(), longest);
         Some(BulkCommand { command: Command::new(self.database.clone(), body).sequence(sequence), indexes })
     }
 }

@@ -1,4 +1,4 @@
-//! SCRAM, the server's half.
+//! Authentication, the server's half: SCRAM, PLAIN and X.509.
 
 use glowplug_core::Rng;
 
@@ -72,6 +72,9 @@ impl MemoryServer {
 
     pub(super) fn sasl_start(&mut self, connection: u64, command: Doc<'_>) -> Outcome {
         let mechanism = command.get_str("mechanism").and_then(Mechanism::from_name);
+        if mechanism == Some(Mechanism::Plain) {
+            return self.plain(connection, payload(command)?);
+        }
         let hash = mechanism.and_then(Mechanism::scram_hash).ok_or_else(failed)?;
         let (username, mut conversation) = ScramServer::new(payload(command)?)?;
         let mut nonce = [0; 18];
@@ -81,6 +84,34 @@ impl MemoryServer {
         let conversing = Authentication::Conversing { conversation, username, hash };
         self.authentications.insert(connection, conversing);
         Ok(answer(first.as_bytes(), false))
+    }
+
+    /// RFC 4616 §2: who to act as, who one is, and the password, with zero bytes between.
+    fn plain(&mut self, connection: u64, payload: &[u8]) -> Outcome {
+        let text = core::str::from_utf8(payload).map_err(|_| failed())?;
+        let [_, name, password] = *text.split('\0').collect::<Vec<_>>().as_slice() else {
+            return Err(failed());
+        };
+        let keys = self.users.get(name).ok_or_else(failed)?.keys(ScramHash::Sha256);
+        let prepared = ScramHash::Sha256.prepare(name, password).map_err(|_| failed())?;
+        if !keys.are_of(&prepared) {
+            return Err(failed());
+        }
+        self.authentications.insert(connection, Authentication::Done);
+        Ok(answer(&[], true))
+    }
+
+    /// X.509: there is no certificate to look at here, so it takes the client's word for whose it is.
+    pub(super) fn authenticate(&mut self, connection: u64, command: Doc<'_>) -> Outcome {
+        let known = &self.config.x509_subjects;
+        let subject = command.get_str("user").or(known.first().map(String::as_str)).unwrap_or_default();
+        let mechanism = command.get_str("mechanism").and_then(Mechanism::from_name);
+        if mechanism != Some(Mechanism::X509) || !known.iter().any(|known| known == subject) {
+            return Err(failed());
+        }
+        let reply = doc! { "dbname": "$external", "user": subject, "ok": 1.0 };
+        self.authentications.insert(connection, Authentication::Done);
+        Ok(reply)
     }
 
     pub(super) fn sasl_continue(&mut self, connection: u64, command: Doc<'_>) -> Outcome {

@@ -1,8 +1,9 @@
 //! Documents inserted, found, changed, deleted and counted.
 
 use super::node::{Fields, Node};
+use super::update::ArrayFilters;
 use super::{Call, Failure, MAX_DOCUMENT_LEN, MemoryServer, Outcome, code, node, query, update};
-use crate::bson::{Doc, Document, Value};
+use crate::bson::{Array, Doc, Document, Value};
 use crate::doc;
 
 /// What went wrong with single writes of a command.
@@ -211,15 +212,19 @@ impl MemoryServer {
         if multi && !update::is_operators(&change)? {
             return Err(Failure::new(code::FAILED_TO_PARSE, "a replacement cannot be for many"));
         }
+        let array_filters = statement.get_array("arrayFilters");
+        let array_filters = array_filters.into_iter().flat_map(Array::docs).map(node::fields);
+        let array_filters = ArrayFilters::new(array_filters.collect::<Result<_, _>>()?, &change)?;
         let places = self.collection(database, collection).map_or(Ok(Vec::new()), |c| c.find(&filter))?;
         if places.is_empty() && statement.get_bool("upsert").unwrap_or(false) {
-            let (id, _) = self.upsert(database, collection, &filter, &change)?;
+            let (id, _) = self.upsert(database, collection, &filter, &change, &array_filters)?;
             return Ok(Updated { upserted: Some(id), ..Updated::default() });
         }
         let mut updated = Updated::default();
         for place in places.into_iter().take(if multi { usize::MAX } else { 1 }) {
             updated.matched += 1;
-            updated.modified += i64::from(self.change(database, collection, place, &change)?);
+            updated.modified +=
+                i64::from(self.change(database, collection, place, &change, &array_filters)?);
         }
         Ok(updated)
     }
@@ -231,12 +236,13 @@ impl MemoryServer {
         collection: &str,
         place: u64,
         change: &Fields,
+        array_filters: &ArrayFilters,
     ) -> Result<bool, Failure> {
         let Some(before) = self.collection(database, collection).and_then(|c| c.get(place)).cloned() else {
             return Ok(false);
         };
         let mut after = before.clone();
-        update::apply(&mut after, change, false)?;
+        update::apply(&mut after, change, array_filters, false)?;
         self.charge(before.size(), after.size())?;
         let changed = after != before || !same_types(&after, &before);
         self.collection_mut(database, collection).replace(place, after);
@@ -250,6 +256,7 @@ impl MemoryServer {
         collection: &str,
         filter: &Fields,
         change: &Fields,
+        array_filters: &ArrayFilters,
     ) -> Result<(Node, Node), Failure> {
         let mut document = Node::Doc(Vec::new());
         if update::is_operators(change)? {
@@ -259,13 +266,13 @@ impl MemoryServer {
                 !key.starts_with('$') && !operators
             });
             let set = Node::Doc(plain.cloned().collect());
-            update::apply(&mut document, &vec![("$set".to_owned(), set)], true)?;
+            update::apply(&mut document, &vec![("$set".to_owned(), set)], &ArrayFilters::default(), true)?;
         } else if let Some(id) =
             filter.iter().find(|(key, value)| key == "_id" && !matches!(value, Node::Doc(_)))
         {
             document = Node::Doc(vec![id.clone()]);
         }
-        update::apply(&mut document, change, true)?;
+        update::apply(&mut document, change, array_filters, true)?;
         let Node::Doc(fields) = document else { return Ok((Node::Null, Node::Null)) };
         let id = self.insert_one(database, collection, fields.clone())?;
         let mut fields = fields;
@@ -335,14 +342,16 @@ impl MemoryServer {
                 ));
             }
             let change = call.fields("update")?;
+            let filters = call.statements("arrayFilters").into_iter().map(node::fields);
+            let filters = ArrayFilters::new(filters.collect::<Result<_, _>>()?, &change)?;
             last.append("updatedExisting", place.is_some());
             match place {
                 Some(place) => {
-                    self.change(call.database, name, place, &change)?;
+                    self.change(call.database, name, place, &change, &filters)?;
                     if new { get(self, place) } else { before }
                 }
                 None if call.body.get_bool("upsert").unwrap_or(false) => {
-                    let (id, document) = self.upsert(call.database, name, &filter, &change)?;
+                    let (id, document) = self.upsert(call.database, name, &filter, &change, &filters)?;
                     last = doc! { "n": 1, "updatedExisting": false };
                     id.put(&mut last.writer(), "upserted")?;
                     new.then_some(document)

@@ -10,6 +10,7 @@ mod aggregate;
 mod auth;
 mod connection;
 mod crud;
+mod expression;
 mod fail_point;
 mod node;
 mod query;
@@ -58,6 +59,8 @@ mod code {
     pub(super) const IMMUTABLE_FIELD: i32 = 66;
     pub(super) const TOO_LARGE: i32 = 10334;
     pub(super) const DUPLICATE_KEY: i32 = 11000;
+    pub(super) const LIMIT_NOT_POSITIVE: i32 = 15958;
+    pub(super) const NO_SUCH_STAGE: i32 = 40324;
     pub(super) const USER_EXISTS: i32 = 51003;
     pub(super) const OUT_OF_SPACE: i32 = 14031;
 }
@@ -81,6 +84,8 @@ impl Failure {
             code::UNAUTHORIZED => "Unauthorized",
             code::USER_NOT_FOUND => "UserNotFound",
             code::USER_EXISTS => "Location51003",
+            code::LIMIT_NOT_POSITIVE => "Location15958",
+            code::NO_SUCH_STAGE => "Location40324",
             code::TYPE_MISMATCH => "TypeMismatch",
             code::AUTHENTICATION_FAILED => "AuthenticationFailed",
             code::NAMESPACE_NOT_FOUND => "NamespaceNotFound",
@@ -120,6 +125,9 @@ type Outcome = Result<Document, Failure>;
 pub struct MemoryConfig {
     /// Users of the `admin` database, with their passwords. With any, everything but the handshake needs authentication.
     pub users: Vec<(String, String)>,
+    /// Subjects of certificates with which clients may authenticate by MONGODB-X509, such as `CN=ada,O=shop`. The machine sees no certificates and
+    /// takes the client's word; one that names no subject is the first. With any, everything but the handshake needs authentication.
+    pub x509_subjects: Vec<String>,
     /// Bytes of documents that it keeps in all; writes beyond fail. Default 256 MiB.
     pub max_bytes: usize,
     /// The time for the ids that it makes, in seconds since 1970.
@@ -130,7 +138,13 @@ pub struct MemoryConfig {
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        Self { users: Vec::new(), max_bytes: 256 << 20, seconds: 0, replica_set: None }
+        Self {
+            users: Vec::new(),
+            x509_subjects: Vec::new(),
+            max_bytes: 256 << 20,
+            seconds: 0,
+            replica_set: None,
+        }
     }
 }
 
@@ -208,7 +222,7 @@ impl MemoryServer {
             .filter_map(|(name, password)| Some((name.clone(), User::new(name, password, &mut rng)?)))
             .collect();
         Self {
-            guarded: !config.users.is_empty(),
+            guarded: !(config.users.is_empty() && config.x509_subjects.is_empty()),
             fail_point: None,
             hangups: BTreeSet::new(),
             config,
@@ -262,6 +276,7 @@ impl MemoryServer {
                 | "buildinfo"
                 | "saslStart"
                 | "saslContinue"
+                | "authenticate"
                 | "endSessions"
         );
         if !open && self.guarded && !self.is_authenticated(connection) {
@@ -314,6 +329,7 @@ impl MemoryServer {
             ),
             "saslStart" => self.sasl_start(connection, body),
             "saslContinue" => self.sasl_continue(connection, body),
+            "authenticate" => self.authenticate(connection, body),
             "insert" => self.insert(call),
             "find" => self.find(call),
             "getMore" => self.get_more(call),

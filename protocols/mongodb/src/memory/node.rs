@@ -47,6 +47,11 @@ impl Node {
         })
     }
 
+    /// A count, of 32 bits where it fits them.
+    pub(super) fn of_len(len: usize) -> Self {
+        i32::try_from(len).map_or(Self::Int64(len as i64), Self::Int32)
+    }
+
     /// The value under a name of this document, or at an index of this array.
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
         match self {

@@ -489,3 +489,162 @@ fn answers_to_numbered_writes_are_bounded() {
     }
     assert_eq!(session.server.numbered.len(), MAX_NUMBERED);
 }
+
+fn aggregated(session: &mut Session, stages: &[Document]) -> String {
+    let command = command::aggregate("db", "c", stages.iter().map(Document::as_doc), Some(1));
+    session.drain(command, command::cursor_of("db", "c", Some(1))).concat()
+}
+
+#[test]
+fn aggregations_compute_fields() {
+    let mut session = Session::new();
+    session.insert(&[
+        doc! { "_id": 1, "name": "fig", "price": 2, "sold": [3, 4], "at": { "land": "at" } },
+        doc! { "_id": 2, "name": "kiwi", "price": 1.5, "sold": [], "at": [{ "land": "it" }, { "land": "nz" }] },
+        doc! { "_id": 3, "name": "apple" },
+    ]);
+    let mut run = |stages: &[Document]| aggregated(&mut session, stages);
+    assert_eq!(
+        run(&[
+            doc! { "$project": { "name": 1, "double": { "$multiply": ["$price", 2] }, "land": "$at.land" } }
+        ]),
+        concat!(
+            r#"{"_id":1,"name":"fig","double":4,"land":"at"}{"_id":2,"name":"kiwi","double":3.0,"land":["it","nz"]}"#,
+            r#"{"_id":3,"name":"apple","double":null}"#
+        )
+    );
+    assert_eq!(
+        run(&[
+            doc! { "$project": { "_id": 0, "is": { "$cond": [{ "$gte": ["$price", 2] }, "dear", "$name"] } } }
+        ]),
+        r#"{"is":"dear"}{"is":"kiwi"}{"is":"apple"}"#
+    );
+    assert_eq!(
+        run(&[
+            doc! { "$match": { "_id": 1 } },
+            doc! { "$addFields": { "at": { "year": { "$literal": "$1" } }, "price": { "$add": ["$price", 1] }, "was": "$price" } },
+            doc! { "$unset": ["sold", "name"] },
+        ]),
+        r#"{"_id":1,"price":3,"at":{"land":"at","year":"$1"},"was":2}"#
+    );
+    assert_eq!(
+        run(&[
+            doc! { "$set": { "n": { "$size": { "$ifNull": ["$sold", Vec::<i32>::new()] } } } },
+            doc! { "$group": { "_id": { "has": { "$gt": ["$n", 0] } }, "n": { "$count": {} }, "names": { "$addToSet": "$name" } } },
+            doc! { "$sort": { "_id": 1 } },
+        ]),
+        r#"{"_id":{"has":false},"n":2,"names":["apple","kiwi"]}{"_id":{"has":true},"n":1,"names":["fig"]}"#
+    );
+}
+
+#[test]
+fn arrays_are_unwound() {
+    let mut session = Session::new();
+    session.insert(&[
+        doc! { "_id": 1, "a": ["x", "y"] },
+        doc! { "_id": 2, "a": Vec::<i32>::new() },
+        doc! { "_id": 3 },
+        doc! { "_id": 4, "a": "z" },
+    ]);
+    assert_eq!(
+        aggregated(&mut session, &[doc! { "$unwind": "$a" }]),
+        r#"{"_id":1,"a":"x"}{"_id":1,"a":"y"}{"_id":4,"a":"z"}"#
+    );
+    let all = doc! { "path": "$a", "preserveNullAndEmptyArrays": true, "includeArrayIndex": "i" };
+    assert_eq!(
+        aggregated(&mut session, &[doc! { "$unwind": all }, doc! { "$match": { "_id": { "$lt": 4 } } }]),
+        r#"{"_id":1,"a":"x","i":0}{"_id":1,"a":"y","i":1}{"_id":2,"i":null}{"_id":3,"i":null}"#
+    );
+}
+
+#[test]
+fn short_pipelines_cannot_ask_for_any_amount_of_memory() {
+    let mut session = Session::new();
+    session.insert(&[doc! { "_id": 1, "text": "x".repeat(1000) }]);
+    let doubling = doc! { "$addFields": { "a": ["$$ROOT", "$$ROOT"] } };
+    let stages = vec![doubling; 40];
+    let command = command::aggregate("db", "c", stages.iter().map(Document::as_doc), None);
+    assert_eq!(session.code(command), code::OUT_OF_SPACE);
+    for (stage, expected) in [
+        (doc! { "$lookup": {} }, code::NO_SUCH_STAGE),
+        (doc! { "$limit": 0 }, code::LIMIT_NOT_POSITIVE),
+        (doc! { "$unwind": "a" }, code::BAD_VALUE),
+        (doc! { "$project": { "a": { "$divide": [1, 0] } } }, code::BAD_VALUE),
+        (doc! { "$project": { "a": { "$frobnicate": 1 } } }, code::BAD_VALUE),
+        (doc! { "$project": { "a": "$$NOW" } }, code::BAD_VALUE),
+    ] {
+        assert_eq!(session.code(command::aggregate("db", "c", [stage.as_doc()], None)), expected, "{stage}");
+    }
+}
+
+#[test]
+fn array_filters_choose_items() {
+    let mut session = Session::new();
+    session.insert(&[doc! { "_id": 1, "marks": [1, 5, 9], "rows": [
+        { "k": "a", "n": [1, 2] }, { "k": "b", "n": [3] },
+    ] }]);
+    let mut update = |change: Document, filters: Vec<Document>| {
+        let statement = doc! { "q": { "_id": 1 }, "u": change, "arrayFilters": filters };
+        let command = Command::new("db", doc! { "update": "c", "updates": [statement] });
+        session.call(command).unwrap().write_errors().next().map(|error| error.code)
+    };
+    assert_eq!(update(doc! { "$set": { "marks.$[high]": 6 } }, vec![doc! { "high": { "$gt": 4 } }]), None);
+    assert_eq!(update(doc! { "$inc": { "rows.$[row].n.$[]": 10 } }, vec![doc! { "row.k": "a" }]), None);
+    let either = doc! { "$or": [{ "row.k": "b" }, { "row.k": "c" }] };
+    assert_eq!(update(doc! { "$set": { "rows.$[row].last": true } }, vec![either]), None);
+    assert_eq!(update(doc! { "$set": { "marks.$[x]": 1 } }, vec![]), Some(code::BAD_VALUE));
+    assert_eq!(update(doc! { "$set": { "_id.$[]": 1 } }, vec![]), Some(code::BAD_VALUE));
+    let unused = update(doc! { "$set": { "marks.$[]": 1 } }, vec![doc! { "x": 1 }]);
+    assert_eq!(unused, Some(code::FAILED_TO_PARSE));
+    assert_eq!(
+        session.one(1),
+        r#"{"_id":1,"marks":[1,6,6],"rows":[{"k":"a","n":[11,12]},{"k":"b","n":[3],"last":true}]}"#
+    );
+    let change = doc! { "findAndModify": "c", "query": { "_id": 1 }, "update": { "$set": { "marks.$[m]": 0 } }, "new": true,
+    "fields": { "marks": 1 }, "arrayFilters": [{ "m": 6 }] };
+    let reply = session.run(Command::new("db", change));
+    assert!(reply.contains(r#""value":{"_id":1,"marks":[1,0,0]}"#), "{reply}");
+}
+
+#[test]
+fn array_filters_are_bounded() {
+    let mut session = Session::new();
+    session.insert(&[doc! { "_id": 1, "a": vec![0; 100_001] }]);
+    let statement = doc! { "q": {}, "u": { "$set": { "a.$[]": 1 } } };
+    let command = Command::new("db", doc! { "update": "c", "updates": [statement] });
+    let reply = session.call(command).unwrap();
+    assert_eq!(reply.write_errors().next().map(|error| error.code), Some(code::BAD_VALUE));
+}
+
+#[test]
+fn passwords_and_certificates_authenticate_too() {
+    let server = || {
+        let config = MemoryConfig {
+            users: vec![("user".into(), "pencil".into())],
+            x509_subjects: vec!["CN=ada".into()],
+            ..MemoryConfig::default()
+        };
+        MemoryServer::new(config, &Seed::from_u64(4))
+    };
+    for (mechanism, name, password, may) in [
+        (Mechanism::Plain, "user", "pencil", true),
+        (Mechanism::Plain, "user", "pen", false),
+        (Mechanism::Plain, "nobody", "pencil", false),
+        (Mechanism::X509, "CN=ada", "", true),
+        (Mechanism::X509, "", "", true),
+        (Mechanism::X509, "CN=eve", "", false),
+    ] {
+        let credential = Credential { mechanism: Some(mechanism), ..Credential::new(name, password) };
+        let config = Config { credential: Some(credential), tls: true, ..Config::default() };
+        match Session::connect(config, server()) {
+            Ok(mut session) => {
+                session.insert(&fruit());
+                assert!(may, "{mechanism:?} {name}");
+            }
+            Err(error) => {
+                assert!(matches!(error, Error::Refused(error) if error.code == 18));
+                assert!(!may, "{mechanism:?} {name}");
+            }
+        }
+    }
+}

@@ -5,6 +5,8 @@ use super::{Failure, code, query};
 
 /// An index this far behind an array's end is refused: the nulls between cost memory.
 const MAX_PADDING: usize = 100_000;
+/// The most items that one path with `$[]` may stand for.
+const MAX_PLACES: usize = 100_000;
 
 /// True when an update consists of operators; false when it is a replacement. A mixture is refused.
 pub(super) fn is_operators(update: &Fields) -> Result<bool, Failure> {
@@ -16,8 +18,87 @@ pub(super) fn is_operators(update: &Fields) -> Result<bool, Failure> {
     }
 }
 
+/// Which items of arrays `$[name]` stands for in the paths of an update.
+#[derive(Debug, Default)]
+pub(super) struct ArrayFilters(Vec<(String, Fields)>);
+
+impl ArrayFilters {
+    /// Filters about one name each, all of which the update's paths have to use.
+    pub(super) fn new(filters: Vec<Fields>, update: &Fields) -> Result<Self, Failure> {
+        let refused = |message: String| Failure::new(code::FAILED_TO_PARSE, message);
+        let mut named = Vec::with_capacity(filters.len());
+        for filter in filters {
+            let name = name_of(&filter).map(str::to_owned);
+            let name = name.ok_or_else(|| refused("an array filter needs a name".to_owned()))?;
+            let place = format!("$[{name}]");
+            let changes = update
+                .iter()
+                .filter_map(|(_, changes)| if let Node::Doc(fields) = changes { Some(fields) } else { None });
+            if !changes.flatten().any(|(path, _)| path.split('.').any(|part| part == place)) {
+                return Err(refused(format!("the array filter for identifier '{name}' was not used")));
+            }
+            named.push((name, filter));
+        }
+        Ok(Self(named))
+    }
+
+    /// The paths of the items that a path stands for.
+    fn expand(&self, document: &Node, path: &str) -> Result<Vec<String>, Failure> {
+        let (mut paths, mut open) = (Vec::new(), vec![path.to_owned()]);
+        while let Some(path) = open.pop() {
+            let Some((before, name, rest)) = placeholder(&path) else {
+                paths.push(path);
+                continue;
+            };
+            let refused = |message: String| Failure::new(code::BAD_VALUE, message);
+            let Some(Node::Array(items)) = before.split('.').try_fold(document, Node::child) else {
+                return Err(refused(format!("{before} is no array, for $[{name}]")));
+            };
+            let filter = self.0.iter().find(|(own, _)| own == name).map(|(_, filter)| filter);
+            if filter.is_none() && !name.is_empty() {
+                return Err(refused(format!("no array filter found for identifier '{name}'")));
+            }
+            // The last first: they are taken from the end.
+            for (index, item) in items.iter().enumerate().rev() {
+                let wrapped = || Node::Doc(vec![(name.to_owned(), item.clone())]);
+                if filter.map_or(Ok(true), |filter| query::matches(&wrapped(), filter))? {
+                    open.push(format!("{before}.{index}{rest}"));
+                }
+            }
+            if open.len() + paths.len() > MAX_PLACES {
+                return Err(refused(format!("{path} stands for more than {MAX_PLACES} items")));
+            }
+        }
+        Ok(paths)
+    }
+}
+
+/// The path before the first `$[name]`, the name, and what comes behind.
+fn placeholder(path: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = path.split_once(".$[")?;
+    let (name, rest) = rest.split_once(']')?;
+    Some((before, name, rest))
+}
+
+/// What a filter is about: the first part of its first path.
+fn name_of(filter: &Fields) -> Option<&str> {
+    let (key, value) = filter.first()?;
+    match value {
+        Node::Array(clauses) if key.starts_with('$') => match clauses.first()? {
+            Node::Doc(fields) => name_of(fields),
+            _ => None,
+        },
+        _ => key.split('.').next().filter(|name| !name.is_empty() && !name.starts_with('$')),
+    }
+}
+
 /// Changes a document in place. The `_id` of one that exists cannot change.
-pub(super) fn apply(document: &mut Node, update: &Fields, inserting: bool) -> Result<(), Failure> {
+pub(super) fn apply(
+    document: &mut Node,
+    update: &Fields,
+    filters: &ArrayFilters,
+    inserting: bool,
+) -> Result<(), Failure> {
     let id = document.child("_id").cloned();
     if is_operators(update)? {
         for (operator, operand) in update {
@@ -25,7 +106,9 @@ pub(super) fn apply(document: &mut Node, update: &Fields, inserting: bool) -> Re
                 return Err(Failure::new(code::FAILED_TO_PARSE, format!("{operator} needs a document")));
             };
             for (path, value) in changes {
-                change(document, operator, path, value, inserting)?;
+                for path in filters.expand(document, path)? {
+                    change(document, operator, &path, value, inserting)?;
+                }
             }
         }
     } else {

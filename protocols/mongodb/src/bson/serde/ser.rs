@@ -7,6 +7,9 @@ use super::super::{DEFAULT_MAX_DEPTH, Document, ElementType, ToBson};
 use super::{SerError, magic_kind};
 use crate::error::EncodeError;
 
+/// Room for the first fields of a document.
+const FIRST_CAPACITY: usize = 256;
+
 /// Serialises a struct or map as a document.
 ///
 /// ```
@@ -18,7 +21,7 @@ use crate::error::EncodeError;
 /// # Ok::<(), glowplug_mongodb::bson::SerError>(())
 /// ```
 pub fn to_document<T: Serialize + ?Sized>(value: &T) -> Result<Document, SerError> {
-    let mut buf = Vec::with_capacity(128);
+    let mut buf = Vec::new();
     write_document(value, &mut buf)?;
     // What the serialiser wrote is framed.
     Document::from_bytes(buf).map_err(|_| SerError::NotADocument)
@@ -73,6 +76,10 @@ impl<'a> ValueSerializer<'a> {
         }
         let depth = self.depth.checked_sub(1).ok_or(EncodeError::TooDeep)?;
         let start = self.buf.len();
+        if start == 0 {
+            // A document that is raw already comes as one piece, and gets what it needs.
+            self.buf.reserve(FIRST_CAPACITY);
+        }
         self.buf.extend_from_slice(&[0; 4]);
         Ok(Fields { buf: self.buf, start, depth, index: 0, outer: None })
     }
