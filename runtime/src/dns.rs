@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   handles ─ lookups ─▶ ┌─────────────────┐  orders  ┌──────────────┐ ◀─▶ a few UDP sockets on random ports
-//!           ◀─ answers ─ │ machine (lock)  │ ───────▶ │ Drive (task) │ ◀─▶ a connection per server (TCP, TLS)
+//!           ◀─ answers ─ │ machine (lock)  │ ───────▶ │ Drive (task) │ ◀─▶ connections (TCP, TLS)
 //!                        └─────────────────┘ ◀─────── └──────────────┘
 //! ```
 //!

@@ -141,3 +141,29 @@ fn the_search_list_goes_on_after_words_and_ends_with_silence() {
     assert!(tried >= 6, "{tried}");
     assert!(net.done.is_empty());
 }
+
+#[test]
+fn late_exchanges_are_few_and_all_are_forgotten_in_the_end() {
+    let dead = Manners { dead: true, ..WELL };
+    let servers: Vec<_> = (1..=5).map(|n| (n, dead)).collect();
+    let mut net = Net::new(&servers, 1, |config| {
+        config.tcp_only = true;
+        config.lookup_timeout = Duration::from_secs(100);
+    });
+    net.resolver.submit(net.now, Token(1), www()).unwrap();
+    let (mut open, mut most, mut asked) = (0, 0, 0);
+    loop {
+        while let Some(order) = net.resolver.poll_order() {
+            match order {
+                Order::Ask(_) => (open, asked) = (open + 1, asked + 1),
+                Order::Forget(_) => open -= 1,
+            }
+        }
+        most = most.max(open);
+        let Some(at) = net.resolver.poll_timeout() else { break };
+        net.now = at;
+        net.resolver.handle_timeout(at);
+    }
+    // Each server once per pass; one exchange that has its time yet, beside eight that are late.
+    assert_eq!((asked, most, open), (15, 9, 0));
+}
