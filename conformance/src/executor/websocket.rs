@@ -85,9 +85,9 @@ async fn with_echo<R: Runtime>(
     worked.and(echoed)
 }
 
-fn same(heard: Option<Message>, wanted: &Message) -> Tried {
-    ensure(heard.as_ref() == Some(wanted), || {
-        let heard = heard.as_ref().map_or("the end".to_owned(), |heard| {
+fn same(heard: Option<&Message>, wanted: &Message) -> Tried {
+    ensure(heard == Some(wanted), || {
+        let heard = heard.map_or("the end".to_owned(), |heard| {
             format!("{} bytes as {:?}", heard.as_bytes().len(), heard.kind())
         });
         format!("{heard} came where {} bytes were due", wanted.as_bytes().len())
@@ -103,7 +103,7 @@ async fn echoes<R: Runtime>(world: World<R>) -> Tried {
         for len in [0, 1, 125, 126, 65_535, 65_536, 200_000] {
             for message in [Message::text("é".repeat(len / 2)), Message::binary(vec![7; len])] {
                 socket.send(message.clone()).await.when("send")?;
-                same(socket.recv().await.when("receive")?, &message)?;
+                same(socket.recv().await.when("receive")?.as_ref(), &message)?;
             }
         }
         // Many under way, whose echoes come in order.
@@ -112,7 +112,7 @@ async fn echoes<R: Runtime>(world: World<R>) -> Tried {
         }
         socket.flush().await.when("flush")?;
         for n in 0..50 {
-            same(socket.recv().await.when("receive")?, &n.to_string().into())?;
+            same(socket.recv().await.when("receive")?.as_ref(), &n.to_string().into())?;
         }
         Ok(())
     })
@@ -131,7 +131,7 @@ async fn fragments<R: Runtime>(world: World<R>) -> Tried {
         }
         let pong = socket.next_event().await.when("receive")?;
         ensure(pong == Some(Event::Pong("amid".into())), || format!("{pong:?} came for a pong"))?;
-        same(socket.recv().await.when("receive")?, &"café and more".into())
+        same(socket.recv().await.when("receive")?.as_ref(), &"café and more".into())
     })
     .await
 }
@@ -194,7 +194,7 @@ async fn goodbye<R: Runtime, T: Transport>(mut first: WebSocket<R, T>, mut secon
         said(first.close_frame(), CloseCode::GOING_AWAY)
     };
     let staying = async {
-        same(second.recv().await.when("receive")?, &"going".into())?;
+        same(second.recv().await.when("receive")?.as_ref(), &"going".into())?;
         let end = second.recv().await.when("receive")?;
         ensure(end.is_none() && second.close_frame() == Some(&frame), || {
             format!("{end:?} and {:?} came for the end", second.close_frame())
@@ -221,7 +221,7 @@ async fn too_long<R: Runtime>(world: World<R>) -> Tried {
     client.send(vec![7; 1000]).await.when("send")?;
     client.send(vec![7; 1001]).await.when("send")?;
     let hearing = async {
-        same(server.recv().await.when("receive")?, &vec![7; 1000].into())?;
+        same(server.recv().await.when("receive")?.as_ref(), &vec![7; 1000].into())?;
         match server.recv().await {
             Err(Error::Protocol(Protocol::Limit { exceeded, .. })) => {
                 ensure(exceeded.limit == "max_message_len", || format!("the limit is {}", exceeded.limit))
@@ -290,7 +290,7 @@ async fn compressed<R: Runtime>(world: World<R>) -> Tried {
             for len in [0, 3, 1000, 30_000] {
                 let message = Message::text("abcdefg ".repeat(len));
                 socket.send(message.clone()).await.when("send")?;
-                same(socket.recv().await.when("receive")?, &message)?;
+                same(socket.recv().await.when("receive")?.as_ref(), &message)?;
             }
             Ok(())
         })
@@ -324,12 +324,12 @@ async fn dropped<R: Runtime>(world: World<R>) -> Tried {
                 flushed.when("flush")?;
             }
             if let Some(heard) = polled(polls, socket.recv()).await {
-                same(heard.when("receive")?, &wanted(received))?;
+                same(heard.when("receive")?.as_ref(), &wanted(received))?;
                 received += 1;
             }
         }
         while received < sent {
-            same(socket.recv().await.when("receive")?, &wanted(received))?;
+            same(socket.recv().await.when("receive")?.as_ref(), &wanted(received))?;
             received += 1;
         }
         for polls in 0..4 {
@@ -344,7 +344,7 @@ async fn torn<R: Runtime>(world: World<R>) -> Tried {
     let (mut client, mut server) = sockets(&world, Config::new(), Config::new()).await?;
     server.send("so far").await.when("send")?;
     drop(server);
-    same(client.recv().await.when("receive")?, &"so far".into())?;
+    same(client.recv().await.when("receive")?.as_ref(), &"so far".into())?;
     let end = client.recv().await;
     ensure(matches!(end, Err(Error::Protocol(Protocol::UnexpectedEof) | Error::Io(_))), || {
         format!("an end without a good-bye gave {end:?}")
@@ -384,7 +384,7 @@ fn exchange<R: Runtime, T: Transport>(socket: WebSocket<R, T>) -> impl Future<Ou
     };
     let receiving = async move {
         for n in 0..MESSAGES {
-            same(reader.recv().await.when("receive")?, &vec![n; 20_000].into())?;
+            same(reader.recv().await.when("receive")?.as_ref(), &vec![n; 20_000].into())?;
         }
         Ok::<_, Stop>(reader)
     };
