@@ -1,4 +1,6 @@
-//! The Riak client people call, against the node in memory, on any executor.
+//! The Riak client people call, against the node in memory and against hostile ones, on any executor.
+
+mod hostile;
 
 use std::time::Duration;
 
@@ -28,7 +30,9 @@ pub fn cases<E: Executor>() -> Vec<(&'static str, Case)>
 where
     E::Runtime: Spawn<Reaper<E::Runtime>> + Spawn<Serving<E::Runtime>>,
 {
-    cases_of::<E>("riak", trials())
+    let mut trials = trials();
+    trials.extend(hostile::trials());
+    cases_of::<E>("riak", trials)
 }
 
 fn trials<R: Runtime + Spawn<Reaper<R>> + Spawn<Serving<R>>>() -> Vec<Trial<R>> {

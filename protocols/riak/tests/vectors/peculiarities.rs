@@ -34,7 +34,7 @@ impl Recordings {
             .frames
             .iter()
             .filter(|frame| !frame.from_client)
-            .filter_map(|frame| frame.reply())
+            .filter_map(captures::Recorded::reply)
             .collect()
     }
 
