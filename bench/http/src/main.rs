@@ -1,5 +1,5 @@
 //! HTTP/1.1: in memory, heads beside `httparse` and whole server connections beside hyper; and over sockets, servers beside hyper,
-//! axum, actix-web and may_minihttp, under a load from another process.
+//! axum, actix-web, may_minihttp and nginx, under a load from another process.
 
 mod connection;
 mod heads;
@@ -78,6 +78,7 @@ fn main() {
                 Entry::peer("axum", move |n| servers::axum(load, n)),
                 Entry::peer("actix-web", move |n| servers::actix(load, n)),
                 Entry::peer("may_minihttp", move |n| servers::may_minihttp(load, n)),
+                Entry::peer("nginx", move |n| servers::nginx(load, n)),
             ],
         }
     };

@@ -2,9 +2,12 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::TcpStream;
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use bench_harness::{Clock, Measured};
 use bytes::Bytes;
@@ -181,4 +184,36 @@ pub fn may_minihttp(load: Load, requests: u64) -> Measured {
         ready.send(port).expect("somebody waits");
         server.wait();
     })
+}
+
+/// Its time on the processor is not ours: only the throughput of this row says anything.
+pub fn nginx(load: Load, requests: u64) -> Measured {
+    let folder = std::env::temp_dir().join(format!("glowplug-bench-nginx-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let port = free_port();
+    let config = format!(
+        "daemon off; master_process off; pid {0}/nginx.pid; error_log {0}/error.log;
+        events {{ worker_connections 1024; }}
+        http {{
+            access_log off; keepalive_requests 100000000; keepalive_timeout 600s;
+            client_body_temp_path {0}/a; proxy_temp_path {0}/b; fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d;
+            scgi_temp_path {0}/e; default_type text/plain;
+            server {{ listen 127.0.0.1:{port}; location / {{ return 200 \"Hello, World!\"; }} }}
+        }}",
+        folder.display()
+    );
+    std::fs::write(folder.join("nginx.conf"), config).expect("written");
+    let nginx = Command::new("nginx").arg("-p").arg(&folder).args(["-c", "nginx.conf"]).spawn();
+    let mut nginx = nginx.expect("nginx is on the PATH");
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(nginx.try_wait().is_ok_and(|ended| ended.is_none()), "nginx does not start");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let clock = Clock::start();
+    load::run(load, port, requests);
+    let measured = clock.stop(requests);
+    let _ = nginx.kill();
+    let _ = nginx.wait();
+    let _ = std::fs::remove_dir_all(&folder);
+    measured
 }
