@@ -8,7 +8,9 @@
 #[allow(unused_imports, unused_macros, reason = "these tests are about servers, not executors")]
 mod support;
 
-use std::net::TcpListener;
+#[path = "support/port.rs"]
+mod port;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use glowplug::runtime::mongodb::{Client, Collection, ConnectError, Error, WriteM
 use glowplug::runtime::server::Server;
 use glowplug::runtime::time::sleep;
 use glowplug::tokio::Tokio;
+use port::Reserved;
 use rcgen::{CertificateParams, DnType, KeyPair};
 
 /// What differs between the embedded server and the real one, by the name of the step. Everything else has to be the same.
@@ -48,6 +51,7 @@ fn program() -> Option<PathBuf> {
 struct Peer {
     child: Child,
     uri: String,
+    _port: Reserved,
 }
 
 impl Peer {
@@ -58,22 +62,23 @@ impl Peer {
 
     /// One with settings of its own; `options` of the connection string are what it takes to reach it.
     async fn start_with(program: &Path, arguments: &[&str], options: &str) -> Self {
-        let free =
-            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-        let port = free.port().to_string();
+        let port = Reserved::new();
         let child = Command::new(program)
-            .args(["--host", "127.0.0.1", "--port", &port, "--enable-test-commands", "--log-level", "ERROR"])
+            .args(["--host", "127.0.0.1", "--port", &port.at().port().to_string()])
+            .args(["--enable-test-commands", "--log-level", "ERROR"])
             .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the server starts");
-        let peer = Self { child, uri: format!("mongodb://127.0.0.1:{port}") };
-        // It says by answering that it is there.
-        for _ in 0..300 {
+        let mut peer = Self { child, uri: format!("mongodb://{}", port.at()), _port: port };
+        // It says by answering that it is there. On a machine with much else to do, Python takes its time.
+        for _ in 0..600 {
             if Client::<Tokio>::connect(&format!("{}/{options}", peer.uri)).await.is_ok() {
                 return peer;
             }
+            let ended = peer.child.try_wait().expect("a child");
+            assert!(ended.is_none(), "the server ended before it answered: {ended:?}");
             sleep(&Tokio, Duration::from_millis(100)).await;
         }
         panic!("the server does not answer");

@@ -8,6 +8,7 @@ mod cursors;
 mod fake;
 mod faults;
 mod hostile;
+mod kills;
 mod manage;
 mod pool;
 mod srv;

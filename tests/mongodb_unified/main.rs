@@ -6,6 +6,8 @@
 mod json;
 mod operations;
 mod peer;
+#[path = "../support/port.rs"]
+mod port;
 mod run;
 mod skip;
 mod tap;

@@ -50,8 +50,10 @@ pub(crate) const KNOWN: &[&str] = &[
     "iterateOnce",
     "iterateUntilDocumentOrError",
     "listCollectionNames",
+    "listCollectionObjects",
     "listCollections",
     "listDatabaseNames",
+    "listDatabaseObjects",
     "listDatabases",
     "listIndexNames",
     "listIndexes",
@@ -269,7 +271,7 @@ fn first_name(list: &[Document]) -> Value {
 async fn of_client(client: &Client<Tokio>, name: &str, mut arguments: Arguments) -> Result<Outcome, String> {
     let filter = arguments.doc("filter")?;
     Ok(match name {
-        "listDatabases" => match client.list_databases(filter).await {
+        "listDatabases" | "listDatabaseObjects" => match client.list_databases(filter).await {
             Ok(list) => Ok(Some(documents(&list))),
             Err(error) => Err(error),
         },
@@ -356,7 +358,7 @@ async fn of_database(
             let action = with.on(database.run_command(doc! { "collMod": collection }), false);
             action.run().await.map(|reply| Some(json(reply.doc())))
         }
-        "listCollections" | "listCollectionNames" => {
+        "listCollections" | "listCollectionNames" | "listCollectionObjects" => {
             let filter = arguments.doc("filter")?;
             let mut rest = arguments.0;
             if let Some(batch) = rest.remove("batchSize") {
@@ -366,8 +368,8 @@ async fn of_database(
             let list = with.on(database.list_collections(filter), true).collect().await;
             match (name, list) {
                 (_, Err(error)) => Err(error),
-                ("listCollections", Ok(list)) => Ok(Some(documents(&list))),
-                (_, Ok(list)) => Ok(Some(first_name(&list))),
+                ("listCollectionNames", Ok(list)) => Ok(Some(first_name(&list))),
+                (_, Ok(list)) => Ok(Some(documents(&list))),
             }
         }
         other => return Err(format!("{other} is not understood")),

@@ -1,10 +1,12 @@
 //! A real server from PyPI, if there is one.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
+
+use crate::port::Reserved;
 
 /// The server's program, or none with a word about it.
 pub(crate) fn program() -> Option<PathBuf> {
@@ -22,22 +24,23 @@ pub(crate) fn program() -> Option<PathBuf> {
 pub(crate) struct Peer {
     child: Mutex<Child>,
     pub(crate) at: String,
+    _port: Reserved,
 }
 
 impl Peer {
     pub(crate) fn start(program: &Path) -> Self {
-        let free =
-            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let port = Reserved::new();
+        let at = port.at();
         let child = Command::new(program)
-            .args(["--host", "127.0.0.1", "--port", &free.port().to_string(), "--storage-path", ":memory:"])
+            .args(["--host", "127.0.0.1", "--port", &at.port().to_string(), "--storage-path", ":memory:"])
             .args(["--enable-test-commands", "--log-level", "ERROR"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the server starts");
-        let peer = Self { child: Mutex::new(child), at: free.to_string() };
-        for _ in 0..300 {
-            if TcpStream::connect(free).is_ok() {
+        let peer = Self { child: Mutex::new(child), at: at.to_string(), _port: port };
+        for _ in 0..600 {
+            if TcpStream::connect(at).is_ok() {
                 return peer;
             }
             std::thread::sleep(Duration::from_millis(100));

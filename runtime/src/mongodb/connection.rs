@@ -138,8 +138,10 @@ impl<R: Runtime> Connection<R> {
     /// A command that is forgotten before it is sent would not be sent at all.
     fn forgotten(&mut self, token: Token) {
         let mut cx = Context::from_waker(Waker::noop());
-        if self.driver.poll_event(&mut cx).is_ready() {
-            self.over = true;
+        match self.driver.poll_event(&mut cx) {
+            // A server on another thread may have answered by now.
+            Poll::Pending | Poll::Ready(Ok(Some(_))) => {}
+            Poll::Ready(Ok(None) | Err(_)) => self.over = true,
         }
         self.cancel(token);
     }

@@ -11,16 +11,16 @@ use glowplug_core::Instant;
 
 use super::connection::Connection;
 use super::opening::Opening;
-use super::shared::Shared;
+use super::shared::{Kill, Shared};
 use crate::Runtime;
 use crate::drive::Deadline;
 
 /// How long the janitor waits before it tries again to fill the pool, after the first try that failed; then twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Commands that kill cursors that are under way on one connection.
-const KILLS_AT_ONCE: usize = 32;
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Commands that kill cursors that are under way on one connection.
+const KILLS_AT_ONCE: usize = 32;
 
 /// The one task of a client: state it as `R: Spawn<mongodb::Janitor<R>>`.
 ///
@@ -44,6 +44,8 @@ pub struct Janitor<R: Runtime> {
 struct Job<R: Runtime> {
     connection: Box<Connection<R>>,
     until: Instant,
+    /// What was sent on it and has no answer yet.
+    kills: Vec<Kill>,
 }
 
 impl<R: Runtime> Janitor<R> {
@@ -95,7 +97,7 @@ impl<R: Runtime> Janitor<R> {
         let until = now + self.shared.settings.drain_timeout;
         let said_goodbye = self.said_goodbye;
         let working = !self.working.is_empty();
-        let (jobs, kills, goodbye, done) = self.shared.with(|state| {
+        let (jobs, kills, goodbye, said, done) = self.shared.with(|state| {
             if !state.janitor.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 state.janitor = Some(cx.waker().clone());
             }
@@ -108,21 +110,22 @@ impl<R: Runtime> Janitor<R> {
                 jobs.extend(state.pool.check_out_idle(now).map(|(connection, _)| connection));
                 clean = jobs.last().is_some_and(|job| job.is_clean());
             }
-            let done = state.deserted && !goodbye && !working && jobs.is_empty();
+            let done = state.deserted && !working && jobs.is_empty();
             // As many as one connection takes at a time; the others with the next turn.
             let count = if clean { state.kills.len().min(KILLS_AT_ONCE) } else { 0 };
             let kills: Vec<_> = state.kills.drain(..count).collect();
-            let goodbye = if goodbye && clean { state.sessions.end_all() } else { None };
-            (jobs, kills, goodbye, done)
+            let said = goodbye && clean;
+            let goodbye = if said { state.sessions.end_all() } else { None };
+            (jobs, kills, goodbye, said, done)
         });
-        if self.shared.with(|state| state.deserted) {
-            self.said_goodbye = true;
-        }
-        let mut jobs: Vec<_> = jobs.into_iter().map(|connection| Job { connection, until }).collect();
+        self.said_goodbye |= said;
+        let job = |connection| Job { connection, until, kills: Vec::new() };
+        let mut jobs: Vec<_> = jobs.into_iter().map(job).collect();
         if let Some(job) = jobs.iter_mut().find(|job| job.connection.is_clean()) {
-            for kill in kills.into_iter().chain(goodbye) {
-                job.connection.submit_and_forget(kill);
+            for command in kills.iter().map(|kill| kill.command.clone()).chain(goodbye) {
+                job.connection.submit_and_forget(command);
             }
+            job.kills = kills;
         }
         self.working.append(&mut jobs);
         done
@@ -153,7 +156,11 @@ impl<R: Runtime> Janitor<R> {
                 None => index += 1,
                 Some(clean) => {
                     done = true;
-                    let Job { connection, .. } = self.working.swap_remove(index);
+                    let Job { connection, kills, .. } = self.working.swap_remove(index);
+                    // A server that keeps silence has them; one that is gone has not, or not surely.
+                    if connection.is_over() {
+                        self.shared.requeue_kills(kills);
+                    }
                     self.finish(connection, clean, now);
                 }
             }

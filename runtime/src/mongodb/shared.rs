@@ -43,6 +43,14 @@ pub(super) struct Settings {
     pub(super) default_database: Option<String>,
 }
 
+/// A command that kills a cursor.
+#[derive(Debug)]
+pub(super) struct Kill {
+    pub(super) command: Command,
+    /// The connection that it was sent on broke. It is tried twice and no more: a server that hangs up on it would be asked for ever.
+    pub(super) again: bool,
+}
+
 pub(super) struct Shared<R: Runtime> {
     pub(super) runtime: R,
     pub(super) settings: Settings,
@@ -57,7 +65,7 @@ pub(super) struct State<R: Runtime> {
     /// Connections in which something of earlier callers is left. For the pool they are in use.
     pub(super) dirty: Vec<Box<Connection<R>>>,
     /// Cursors to kill.
-    pub(super) kills: VecDeque<Command>,
+    pub(super) kills: VecDeque<Kill>,
     pub(super) sessions: SessionPool,
     pub(super) info: Option<Arc<ServerInfo>>,
     /// The last client handle is gone.
@@ -291,7 +299,7 @@ impl<R: Runtime> Shared<R> {
             if state.kills.len() >= MAX_KILLS {
                 state.kills.pop_front();
             }
-            state.kills.push_back(kill);
+            state.kills.push_back(Kill { command: kill, again: false });
         });
         self.wake_janitor();
     }
@@ -300,7 +308,7 @@ impl<R: Runtime> Shared<R> {
     /// is closed, and connections in use go when they come back.
     pub(super) async fn close(self: &Arc<Self>, until: Instant) {
         let last_words = self.with(|state| {
-            let kills = state.kills.drain(..);
+            let kills = state.kills.drain(..).map(|kill| kill.command);
             kills.chain(state.sessions.end_all()).collect::<Vec<_>>()
         });
         if !last_words.is_empty()
@@ -314,6 +322,17 @@ impl<R: Runtime> Shared<R> {
         }
         let closed = self.with(|state| state.pool.close());
         drop(closed);
+    }
+
+    /// Takes kills back whose connection broke before they were answered. Killing a cursor twice does no harm.
+    pub(super) fn requeue_kills(&self, kills: Vec<Kill>) {
+        self.with(|state| {
+            for kill in kills.into_iter().rev().filter(|kill| !kill.again) {
+                if state.kills.len() < MAX_KILLS {
+                    state.kills.push_front(Kill { again: true, ..kill });
+                }
+            }
+        });
     }
 
     /// The last handle is gone.
