@@ -116,6 +116,7 @@ impl<R: Runtime> Janitor<R> {
             let kills: Vec<_> = state.kills.drain(..count).collect();
             let said = goodbye && clean;
             let goodbye = if said { state.sessions.end_all() } else { None };
+            state.clearing += jobs.len();
             (jobs, kills, goodbye, said, done)
         });
         self.said_goodbye |= said;
@@ -162,6 +163,7 @@ impl<R: Runtime> Janitor<R> {
                         self.shared.requeue_kills(kills);
                     }
                     self.finish(connection, clean, now);
+                    self.shared.cleared(1);
                 }
             }
         }
@@ -232,9 +234,11 @@ impl<R: Runtime> Drop for Janitor<R> {
             left
         });
         drop(left);
+        let working = self.working.len();
         for _ in self.working.drain(..) {
             self.shared.with(|state| state.pool.discard());
         }
+        self.shared.cleared(working);
     }
 }
 

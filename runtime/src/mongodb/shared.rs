@@ -64,6 +64,10 @@ pub(super) struct State<R: Runtime> {
     pub(super) pool: Pool<Box<Connection<R>>>,
     /// Connections in which something of earlier callers is left. For the pool they are in use.
     pub(super) dirty: Vec<Box<Connection<R>>>,
+    /// Connections that the janitor clears at the moment.
+    pub(super) clearing: usize,
+    /// Who waits for it to be done with them.
+    pub(super) settling: Vec<Waker>,
     /// Cursors to kill.
     pub(super) kills: VecDeque<Kill>,
     pub(super) sessions: SessionPool,
@@ -82,6 +86,14 @@ pub(super) struct State<R: Runtime> {
     wakers: BTreeMap<Waiter, Waker>,
 }
 
+impl<R: Runtime> State<R> {
+    /// What is to be said to the server before the client ends.
+    fn last_words(&mut self) -> Vec<Command> {
+        let kills = self.kills.drain(..).map(|kill| kill.command);
+        kills.chain(self.sessions.end_all()).collect()
+    }
+}
+
 impl<R: Runtime> Shared<R> {
     pub(super) fn new(
         dialer: Dialer<R>,
@@ -95,6 +107,8 @@ impl<R: Runtime> Shared<R> {
         let state = State {
             pool: Pool::new(pool),
             dirty: Vec::new(),
+            clearing: 0,
+            settling: Vec::new(),
             kills: VecDeque::new(),
             sessions: SessionPool::default(),
             info: None,
@@ -307,10 +321,13 @@ impl<R: Runtime> Shared<R> {
     /// Ends the client: cursors that nobody reads are killed, sessions ended, as far as the server takes it until `until`. Then the pool
     /// is closed, and connections in use go when they come back.
     pub(super) async fn close(self: &Arc<Self>, until: Instant) {
-        let last_words = self.with(|state| {
-            let kills = state.kills.drain(..).map(|kill| kill.command);
-            kills.chain(state.sessions.end_all()).collect::<Vec<_>>()
-        });
+        let left = until.saturating_duration_since(self.runtime.now());
+        // Kills that are under way come first, whose connections then go with the others.
+        let settled = poll_fn(|cx| self.poll_settled(cx));
+        let last_words = match within(&self.runtime, Some(left), settled).await {
+            Ok(last_words) => last_words,
+            Err(_) => self.with(State::last_words),
+        };
         if !last_words.is_empty()
             && let Ok(mut lease) = self.check_out(Some(until)).await
         {
@@ -322,6 +339,28 @@ impl<R: Runtime> Shared<R> {
         }
         let closed = self.with(|state| state.pool.close());
         drop(closed);
+    }
+
+    /// What is left to say, once the janitor has nothing under way.
+    fn poll_settled(&self, cx: &Context<'_>) -> Poll<Vec<Command>> {
+        self.with(|state| {
+            if state.janitor_gone || state.clearing == 0 && state.dirty.is_empty() {
+                return Poll::Ready(state.last_words());
+            }
+            if !state.settling.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.settling.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+    }
+
+    /// The janitor is done with some connections, or for ever.
+    pub(super) fn cleared(&self, connections: usize) {
+        let settling = self.with(|state| {
+            state.clearing -= connections;
+            std::mem::take(&mut state.settling)
+        });
+        settling.into_iter().for_each(Waker::wake);
     }
 
     /// Takes kills back whose connection broke before they were answered. Killing a cursor twice does no harm.

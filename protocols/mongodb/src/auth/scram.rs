@@ -317,6 +317,7 @@ impl StoredKeys {
         Self { hash, salt, iterations, stored: hash.hash(client.as_slice()), server }
     }
 
+    #[cfg(feature = "memory")]
     /// True when they are those of this prepared password.
     pub(crate) fn are_of(&self, prepared: &str) -> bool {
         let other = Self::new(self.hash, prepared, self.salt.clone(), self.iterations);
