@@ -6,9 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-#[cfg(feature = "http")]
-use glowplug_core::Instant;
-use glowplug_core::{ReadInterest, StreamProtocol, WriteInterest};
+use glowplug_core::{Instant, ReadInterest, StreamProtocol, WriteInterest};
 
 use super::deadline::Deadline;
 use super::{DriverError, Pump};
@@ -35,7 +33,6 @@ pub struct Exclusive<P, T, R: Runtime> {
     over: bool,
     span: Span,
     /// The clock when it was last read.
-    #[cfg(feature = "http")]
     polled_at: Instant,
     /// Empty buffers up to this size are kept while it waits.
     keeps: usize,
@@ -64,7 +61,6 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
     pub fn with_input(runtime: R, transport: T, machine: P, input: BytesMut) -> Self {
         let deadline = Deadline::new(runtime.timer());
         Self {
-            #[cfg(feature = "http")]
             polled_at: runtime.now(),
             machine,
             pump: Pump::new(transport, input),
@@ -92,14 +88,16 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
     }
 
     /// What the clock said when this was last polled, or made. Who acts on the machine right after that need not read the clock again.
-    #[cfg(feature = "http")]
-    pub(crate) fn polled_at(&self) -> Instant {
+    pub fn polled_at(&self) -> Instant {
         self.polled_at
     }
 
-    /// An event that needs neither the transport nor the clock: only for whoever has just polled, and knows that one is there.
-    #[cfg(feature = "http")]
-    pub(crate) fn next_buffered(&mut self) -> Result<Option<P::Event>, P::Error> {
+    /// The next event that needs neither the transport nor the clock, if there is one: for whoever has just polled.
+    ///
+    /// # Errors
+    ///
+    /// That of the machine, which is over with it.
+    pub fn next_buffered(&mut self) -> Result<Option<P::Event>, P::Error> {
         self.machine.poll_event(self.polled_at, &mut self.pump.input)
     }
 
@@ -149,10 +147,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         let span = self.span.clone();
         let _entered = span.enter();
         let mut now = self.runtime.now();
-        #[cfg(feature = "http")]
-        {
-            self.polled_at = now;
-        }
+        self.polled_at = now;
         for _ in 0..READS_PER_POLL {
             if self.deadline.is_due(now) {
                 self.machine.handle_timeout(now);

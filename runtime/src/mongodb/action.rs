@@ -19,7 +19,7 @@ use crate::Runtime;
 /// An operation with its options. Nothing is sent before `run().await`.
 ///
 /// The methods here are every operation's; those of each kind `K` are with it: [`FindMany`](super::FindMany),
-/// [`Insert`](super::Insert), [`Update`](super::Update) and so on.
+/// [`InsertOne`](super::InsertOne), [`Update`](super::Update) and so on.
 ///
 /// Dropping the future of `run`: before anything was sent, nothing happens; later the server may still act, and the answer is
 /// thrown away. The connection goes back to the pool either way.
