@@ -3,12 +3,16 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 #[cfg(unix)]
+use std::os::fd::AsFd as Handle;
+#[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
+#[cfg(windows)]
+use std::os::windows::io::AsSocket as Handle;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use glowplug_core::SendBuf;
-use glowplug_runtime::{Endpoint, Transport, read_with, write_with};
+use glowplug_runtime::{Endpoint, Transport, has_ample_room, read_with, write_with};
 use smol::Async;
 
 use crate::eager::{Eager, when_ready};
@@ -84,10 +88,35 @@ fn at_once<T>(result: Poll<io::Result<T>>) -> io::Result<T> {
     }
 }
 
+/// Up to so much a buffer may hold for a read to go straight into it: it is moved to the buffer's beginning each time.
+#[cfg(unix)]
+const SHORT: usize = 16 * 1024;
+
+/// Reads what is there.
+fn read_now(mut socket: impl Read + Handle, buf: &mut BytesMut) -> io::Result<usize> {
+    #[cfg(unix)]
+    if buf.len() <= SHORT && has_ample_room(buf) {
+        return read_straight(socket, buf);
+    }
+    at_once(read_with(buf, |landing| Poll::Ready(socket.read(landing))))
+}
+
+/// Reads into the room that `buf` has, which no safe call does but for a vector: so it is one for as long as that takes.
+#[cfg(unix)]
+fn read_straight(socket: impl Handle, buf: &mut BytesMut) -> io::Result<usize> {
+    let room = buf.capacity() - buf.len();
+    let mut bytes = Vec::from(std::mem::take(buf));
+    // Of a buffer that shares its memory with messages the vector is a copy, without the room.
+    bytes.reserve(room);
+    let result = rustix::io::read(socket, rustix::buffer::spare_capacity(&mut bytes));
+    *buf = Bytes::from(bytes).into();
+    Ok(result?)
+}
+
 impl Transport for Stream {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         either!(&self.socket, stream => when_ready!(&mut self.reads, stream.poll_readable(cx), {
-            at_once(read_with(buf, |landing| Poll::Ready(stream.get_ref().read(landing))))
+            read_now(stream.get_ref(), buf)
         }))
     }
 
@@ -185,11 +214,47 @@ mod tests {
 
     use super::*;
 
+    fn read_into(stream: &mut Stream, buf: &mut BytesMut) -> usize {
+        smol::block_on(poll_fn(|cx| stream.poll_read(cx, buf))).expect("no error")
+    }
+
     fn read(stream: &mut Stream) -> Vec<u8> {
         let mut buf = BytesMut::new();
-        let len = smol::block_on(poll_fn(|cx| stream.poll_read(cx, &mut buf))).expect("no error");
+        let len = read_into(stream, &mut buf);
         assert_eq!(len, buf.len());
         buf.to_vec()
+    }
+
+    #[test]
+    fn a_buffer_with_room_is_read_into_where_it_lies() {
+        let (ours, mut peer) = UnixStream::pair().expect("a pair");
+        let mut stream = Stream::from(Async::new(ours).expect("registered"));
+        let mut buf = BytesMut::with_capacity(100_000);
+        let place = buf.as_ptr();
+        for text in ["one", "another"] {
+            peer.write_all(text.as_bytes()).expect("written");
+            assert_eq!(read_into(&mut stream, &mut buf), text.len());
+        }
+        assert_eq!((&buf[..], buf.as_ptr()), (&b"oneanother"[..], place));
+        // Part of the memory belongs to a message that was split off: neither is harmed.
+        let message = buf.split_to(3).freeze();
+        peer.write_all(b" one").expect("written");
+        assert_eq!(read_into(&mut stream, &mut buf), 4);
+        assert_eq!((&message[..], &buf[..]), (&b"one"[..], &b"another one"[..]));
+        drop(peer);
+        assert_eq!(read_into(&mut stream, &mut buf), 0);
+        assert_eq!(buf, b"another one"[..]);
+    }
+
+    #[test]
+    fn a_read_that_has_to_wait_leaves_the_buffer_as_it_was() {
+        let (ours, _peer) = UnixStream::pair().expect("a pair");
+        let mut stream = Stream::from(Async::new(ours).expect("registered"));
+        let mut buf = BytesMut::with_capacity(100_000);
+        buf.extend_from_slice(b"held");
+        let polled = smol::block_on(poll_fn(|cx| Poll::Ready(stream.poll_read(cx, &mut buf))));
+        assert!(polled.is_pending());
+        assert_eq!(buf, b"held"[..]);
     }
 
     #[test]

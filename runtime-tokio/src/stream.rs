@@ -1,13 +1,14 @@
 //! Byte streams.
 
+use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use glowplug_core::SendBuf;
-use glowplug_runtime::{Endpoint, Transport, read_with, write_with};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use glowplug_runtime::{Endpoint, Transport, has_ample_room, read_with, write_with};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
@@ -64,6 +65,9 @@ impl From<UnixStream> for Stream {
 impl Transport for Stream {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         // By `AsyncRead`, because only it clears the readiness on a short read; `try_read` costs one more call each time.
+        if has_ample_room(buf) {
+            return either!(self, stream => pin!(stream.read_buf(buf)).poll(cx));
+        }
         either!(self, stream => read_with(buf, |landing| {
             let mut landing = ReadBuf::new(landing);
             ready!(Pin::new(stream).poll_read(cx, &mut landing))?;
@@ -132,5 +136,35 @@ impl glowplug_runtime::Listener for Listener {
                 Ok(Endpoint::Unix(listener.local_addr()?.as_pathname().map(Into::into).unwrap_or_default()))
             }
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_buffer_with_room_is_read_into_where_it_lies() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("tokio");
+        runtime.block_on(async {
+            let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+            ours.set_nonblocking(true).expect("set");
+            let mut stream = Stream::from(UnixStream::from_std(ours).expect("registered"));
+            let mut buf = BytesMut::with_capacity(100_000);
+            let place = buf.as_ptr();
+            let polled = poll_fn(|cx| Poll::Ready(stream.poll_read(cx, &mut buf))).await;
+            assert!(polled.is_pending() && buf.is_empty());
+            for text in ["one", "another"] {
+                peer.write_all(text.as_bytes()).expect("written");
+                let len = poll_fn(|cx| stream.poll_read(cx, &mut buf)).await.expect("no error");
+                assert_eq!(len, text.len());
+            }
+            assert_eq!((&buf[..], buf.as_ptr()), (&b"oneanother"[..], place));
+            drop(peer);
+            assert_eq!(poll_fn(|cx| stream.poll_read(cx, &mut buf)).await.expect("no error"), 0);
+        });
     }
 }

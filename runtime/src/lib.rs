@@ -51,6 +51,6 @@ pub use datagram::{DatagramSocket, RecvBatch, SendBatch};
 pub use dial::Resolve;
 pub use endpoint::Endpoint;
 pub use maybe_tls::MaybeTls;
-pub use read::read_with;
+pub use read::{has_ample_room, read_with};
 pub use runtime::{BoxFuture, Runtime, Spawn, Timer};
 pub use transport::{Listener, Transport, write_with};

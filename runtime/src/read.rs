@@ -6,8 +6,29 @@ use std::task::Poll;
 
 use bytes::BytesMut;
 
-/// One read takes at most this much: enough for a socket's usual receive window, small enough to stay in the cache.
+/// One read by way of the landing area takes at most this much: enough for a socket's usual receive window, small enough to stay in the
+/// cache.
 const SCRATCH: usize = 64 * 1024;
+
+/// A buffer with so much room is read into without a detour.
+const AMPLE: usize = 16 * 1024;
+
+/// Drivers make no more room than this for one read.
+const MOST: usize = 256 * 1024;
+
+/// True when `buf` has so much room that a read should go straight into it, if the system can do that: a driver made the room, since much
+/// is coming, or it was left from then.
+///
+/// Otherwise reads go [by way of the thread's landing area](read_with).
+pub fn has_ample_room(buf: &BytesMut) -> bool {
+    buf.capacity() - buf.len() >= AMPLE
+}
+
+/// How much room to make for the next read, when the last one brought so much: twice that, so that the buffer grows with the messages until
+/// one read brings a whole one. None where little comes at a time: that is better copied than waited for with a buffer.
+pub(crate) fn room_after(len: usize) -> usize {
+    if len < AMPLE { 0 } else { (2 * len).min(MOST) }
+}
 
 thread_local! {
     /// Where reads land first. One per thread, so ten thousand idle connections hold no read buffer at all, and so a
@@ -33,4 +54,26 @@ pub fn read_with(
     }
     LANDING.set(landing);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_grows_with_what_comes_up_to_a_limit() {
+        assert_eq!(room_after(AMPLE - 1), 0);
+        assert_eq!(room_after(AMPLE), 2 * AMPLE);
+        assert_eq!(room_after(MOST), MOST);
+        assert_eq!(room_after(usize::MAX / 2), MOST);
+    }
+
+    #[test]
+    fn a_buffer_with_little_room_is_not_read_into() {
+        assert!(!has_ample_room(&BytesMut::new()));
+        let mut buf = BytesMut::with_capacity(AMPLE);
+        assert!(has_ample_room(&buf));
+        buf.extend_from_slice(b"x");
+        assert!(!has_ample_room(&buf));
+    }
 }

@@ -18,9 +18,10 @@ use crate::Endpoint;
 pub trait Transport {
     /// Appends what is there to `buf` and says how much; 0 is the end of the stream.
     ///
-    /// On `Pending` and on an error `buf` is unchanged. Room is reserved only once data is known to be there, so that
-    /// an idle connection holds no read buffer; [`read_with`](crate::read_with) does so for any readiness system. A
-    /// completion plug may swap its own buffer in when `buf` is empty.
+    /// On `Pending` and on an error what `buf` holds is unchanged. Room is reserved only once data is known to be there, so that
+    /// an idle connection holds no read buffer; [`read_with`](crate::read_with) does so for any readiness system. Where `buf`
+    /// [has ample room](crate::has_ample_room) already, much is coming: a plug whose system can read into that saves a copy.
+    /// A completion plug may swap its own buffer in when `buf` is empty.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
 
     /// Takes what the system accepts off the front of `out` and says how much; never 0 while `out` holds something.

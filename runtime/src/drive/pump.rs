@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use glowplug_core::SendBuf;
 
 use crate::Transport;
+use crate::read::room_after;
 
 /// A transport with the two buffers that a machine borrows, and the state of its two halves.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Pump<T> {
     pub(crate) eof: bool,
     /// Bytes that the transport has taken so far.
     pub(super) written: u64,
+    /// How much room to make for the next read.
+    room: usize,
     write_half: WriteHalf,
 }
 
@@ -44,6 +47,7 @@ impl<T: Transport> Pump<T> {
             unflushed: false,
             eof: false,
             written: 0,
+            room: 0,
             write_half: WriteHalf::Open,
         }
     }
@@ -134,8 +138,12 @@ impl<T: Transport> Pump<T> {
 
     /// Reads once; 0 is the end of the stream, which is remembered.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.room > 0 {
+            self.input.reserve(self.room);
+        }
         let n = ready!(self.transport.poll_read(cx, &mut self.input))?;
         self.eof = n == 0;
+        self.room = room_after(n);
         Poll::Ready(Ok(n))
     }
 
