@@ -55,8 +55,12 @@ fn main() {
         entries: vec![
             Entry::ours("glowplug on tokio", move |n| servers::glowplug_tokio(connections, len, n)),
             Entry::ours("glowplug on smol", move |n| servers::glowplug_smol(connections, len, n)),
-            Entry::peer("tokio-tungstenite", move |n| servers::tungstenite(connections, len, n)),
-            Entry::peer("fastwebsockets", move |n| servers::fastwebsockets(connections, len, n)),
+            Entry::peer("tungstenite on tokio", move |n| servers::tungstenite_tokio(connections, len, n)),
+            Entry::peer("tungstenite on smol", move |n| servers::tungstenite_smol(connections, len, n)),
+            Entry::peer("fastwebsockets on tokio", move |n| {
+                servers::fastwebsockets_tokio(connections, len, n)
+            }),
+            Entry::peer("fastwebsockets on smol", move |n| servers::fastwebsockets_smol(connections, len, n)),
         ],
     };
     bench_harness::pin(1);

@@ -9,9 +9,9 @@ use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket};
 use futures_util::{SinkExt, StreamExt};
 use glowplug::runtime::websocket::Acceptor;
 use glowplug::runtime::{Endpoint, Listener, Runtime};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::{WebSocketStream, tungstenite::protocol};
+use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use crate::load;
 
@@ -76,11 +76,25 @@ pub fn glowplug_smol(connections: usize, len: usize, messages: u64) -> Measured 
     })
 }
 
-/// A peer's server: the handshake by the same few lines for each, since it is not what is measured.
-fn peer<F: Future<Output = ()> + Send + 'static>(
+/// What a peer needs of its stream besides: the handshake is by the same few lines for each, since it is not what is measured.
+macro_rules! shake_hands {
+    ($stream:ident) => {{
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            $stream.read_exact(&mut byte).await.expect("a request");
+            head.push(byte[0]);
+        }
+        $stream.write_all(load::ANSWER.as_bytes()).await.expect("written");
+    }};
+}
+
+/// A peer's server on tokio.
+fn on_tokio_by<F: Future<Output = ()> + Send + 'static>(
     ready: mpsc::Sender<u16>,
     echo: impl Fn(TcpStream) -> F + Copy + Send + Sync + 'static,
 ) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     on_tokio(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         ready.send(listener.local_addr().expect("an address").port()).expect("somebody waits");
@@ -88,45 +102,93 @@ fn peer<F: Future<Output = ()> + Send + 'static>(
             let (mut stream, _) = listener.accept().await.expect("accepted");
             stream.set_nodelay(true).expect("set");
             tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    head.push(stream.read_u8().await.expect("a request"));
-                }
-                stream.write_all(load::ANSWER.as_bytes()).await.expect("written");
+                shake_hands!(stream);
                 echo(stream).await;
             });
         }
     });
 }
 
-pub fn tungstenite(connections: usize, len: usize, messages: u64) -> Measured {
-    measured(connections, len, messages, |ready| {
-        peer(ready, |stream| async move {
-            let mut socket = WebSocketStream::from_raw_socket(stream, protocol::Role::Server, None).await;
-            while let Some(Ok(message)) = socket.next().await {
-                if socket.send(message).await.is_err() {
+/// A peer's server on smol.
+fn on_smol_by<F: Future<Output = ()> + Send + 'static>(
+    ready: mpsc::Sender<u16>,
+    echo: impl Fn(smol::net::TcpStream) -> F + Copy + Send + Sync + 'static,
+) {
+    use smol::io::{AsyncReadExt, AsyncWriteExt};
+    let executor = smol::Executor::new();
+    smol::block_on(executor.run(async {
+        let listener = smol::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        ready.send(listener.local_addr().expect("an address").port()).expect("somebody waits");
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("accepted");
+            stream.set_nodelay(true).expect("set");
+            let serving = async move {
+                shake_hands!(stream);
+                echo(stream).await;
+            };
+            executor.spawn(serving).detach();
+        }
+    }));
+}
+
+/// Says back what comes, by a stream and sink of messages.
+macro_rules! echo_by_tungstenite {
+    ($socket:expr) => {{
+        let mut socket = $socket;
+        while let Some(Ok(message)) = socket.next().await {
+            if socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    }};
+}
+
+/// Says back what comes, as in the peer's own example.
+async fn echo_by_fastwebsockets<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+    let mut socket = FragmentCollector::new(WebSocket::after_handshake(stream, Role::Server));
+    while let Ok(frame) = socket.read_frame().await {
+        match frame.opcode {
+            OpCode::Text | OpCode::Binary => {
+                if socket.write_frame(frame).await.is_err() {
                     break;
                 }
             }
+            _ => break,
+        }
+    }
+}
+
+pub fn tungstenite_tokio(connections: usize, len: usize, messages: u64) -> Measured {
+    measured(connections, len, messages, |ready| {
+        on_tokio_by(ready, |stream| async move {
+            let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
+            echo_by_tungstenite!(
+                tokio_tungstenite::WebSocketStream::from_raw_socket(stream, role, None).await
+            );
         });
     })
 }
 
-pub fn fastwebsockets(connections: usize, len: usize, messages: u64) -> Measured {
+pub fn tungstenite_smol(connections: usize, len: usize, messages: u64) -> Measured {
     measured(connections, len, messages, |ready| {
-        // As in its own example of a server that echoes.
-        peer(ready, |stream| async move {
-            let mut socket = FragmentCollector::new(WebSocket::after_handshake(stream, Role::Server));
-            while let Ok(frame) = socket.read_frame().await {
-                match frame.opcode {
-                    OpCode::Text | OpCode::Binary => {
-                        if socket.write_frame(frame).await.is_err() {
-                            break;
-                        }
-                    }
-                    _ => break,
-                }
-            }
+        on_smol_by(ready, |stream| async move {
+            let role = async_tungstenite::tungstenite::protocol::Role::Server;
+            echo_by_tungstenite!(
+                async_tungstenite::WebSocketStream::from_raw_socket(stream, role, None).await
+            );
         });
+    })
+}
+
+pub fn fastwebsockets_tokio(connections: usize, len: usize, messages: u64) -> Measured {
+    measured(connections, len, messages, |ready| {
+        on_tokio_by(ready, echo_by_fastwebsockets);
+    })
+}
+
+/// It knows tokio's traits alone: by tokio's own bridge between the two.
+pub fn fastwebsockets_smol(connections: usize, len: usize, messages: u64) -> Measured {
+    measured(connections, len, messages, |ready| {
+        on_smol_by(ready, |stream| echo_by_fastwebsockets(stream.compat()));
     })
 }

@@ -29,6 +29,8 @@ pub(super) struct Link<R: Runtime, T> {
     told_at: Instant,
     /// What was received and nobody has taken yet. Nothing is read before that.
     told: Option<Event>,
+    /// Something came, or went, or a moment passed, since the machine had nothing more to tell.
+    stirred: bool,
     /// Nobody will take anything any more.
     deaf: bool,
     /// The peer's good-bye.
@@ -61,6 +63,8 @@ impl<R: Runtime, T: Transport> Link<R, T> {
         write_timeout: Option<Duration>,
     ) -> Self {
         let mut pump = Pump::new(transport, input);
+        // Nobody looks at it idle: who waits for a message waits until the reactor says that there is one.
+        pump.transport_mut().prefer_readiness();
         pump.output_mut().push(unsent);
         Self {
             machine,
@@ -68,6 +72,7 @@ impl<R: Runtime, T: Transport> Link<R, T> {
             deadline: Deadline::new(runtime.timer()),
             told_at: runtime.now(),
             told: None,
+            stirred: true,
             deaf: false,
             goodbye: None,
             end: None,
@@ -212,13 +217,14 @@ impl<R: Runtime, T: Transport> Link<R, T> {
 
     /// Moves what moves. Afterwards there is something to take, or the end, or the task is woken when there will be.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        // One look at the clock for all turns between two waits.
+        let mut now = self.runtime.now();
+        self.told_at = now;
         for _ in 0..TURNS_PER_POLL {
             if self.end.is_some() {
                 return;
             }
-            let now = self.runtime.now();
-            self.told_at = now;
-            if self.told.is_none() {
+            if self.told.is_none() && self.stirred {
                 match self.machine.poll_event(now, &mut self.pump.input) {
                     Ok(Some(event)) => {
                         self.hear(event);
@@ -229,11 +235,11 @@ impl<R: Runtime, T: Transport> Link<R, T> {
                             return;
                         }
                     }
-                    Ok(None) => {}
+                    Ok(None) => self.stirred = false,
                     Err(error) => return self.fail(cx, error),
                 }
             }
-            let written = self.write(cx);
+            let written = if self.has_unsent() { self.write(cx) } else { Poll::Ready(()) };
             if self.told.is_some() {
                 return self.watch_writing(cx, now, written);
             }
@@ -252,11 +258,13 @@ impl<R: Runtime, T: Transport> Link<R, T> {
             }
             if interest.read.wants() && !self.pump.eof {
                 match self.pump.poll_read(cx) {
-                    Poll::Ready(Ok(0)) => {
-                        self.machine.handle_eof(now);
+                    Poll::Ready(Ok(len)) => {
+                        if len == 0 {
+                            self.machine.handle_eof(now);
+                        }
+                        self.stirred = true;
                         continue;
                     }
-                    Poll::Ready(Ok(_)) => continue,
                     Poll::Ready(Err(error)) => {
                         let error = self.lost.clone().unwrap_or_else(|| error.into());
                         self.end = Some(End::Failed(error, false));
@@ -266,11 +274,15 @@ impl<R: Runtime, T: Transport> Link<R, T> {
                 }
             } else if !self.pump.input.is_empty() || self.pump.eof && interest.read.wants() {
                 // More of what came before is to be told.
+                self.stirred = true;
                 continue;
             }
             if self.sleep(cx, now).is_pending() {
                 return;
             }
+            self.stirred = true;
+            now = self.runtime.now();
+            self.told_at = now;
         }
         cx.waker().wake_by_ref();
     }
