@@ -146,6 +146,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         }
         let span = self.span.clone();
         let _entered = span.enter();
+        // One look at the clock for all reads between two waits: they don't wait, and each look would be felt.
         let mut now = self.runtime.now();
         self.polled_at = now;
         for _ in 0..READS_PER_POLL {
@@ -194,7 +195,6 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
             if interest.read.wants() && !self.pump.eof {
                 match self.pump.poll_read(cx) {
                     Poll::Ready(Ok(len)) => {
-                        now = self.runtime.now();
                         if len == 0 {
                             self.machine.handle_eof(now);
                         }
@@ -213,6 +213,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
                 return Poll::Pending;
             }
             now = self.runtime.now();
+            self.polled_at = now;
         }
         cx.waker().wake_by_ref();
         Poll::Pending

@@ -237,7 +237,7 @@ impl<'a, R: Runtime> Scope<'a, R> {
         let shared = self.client.shared();
         match response {
             Ok(response) => {
-                let now = shared.runtime.now();
+                let now = lease.polled_at();
                 if let Some(session) = self.server_session_mut() {
                     session.touch(now);
                 }

@@ -99,6 +99,11 @@ impl<R: Runtime> Connection<R> {
         self.driver.machine().scram_keys()
     }
 
+    /// What the clock said when it was last driven.
+    pub(super) fn polled_at(&self) -> Instant {
+        self.driver.polled_at()
+    }
+
     /// True once the connection is of no more use.
     pub(super) fn is_over(&self) -> bool {
         self.over
@@ -121,7 +126,7 @@ impl<R: Runtime> Connection<R> {
     pub(super) fn submit(&mut self, request: Command) -> Token {
         self.last_token += 1;
         let token = Token(self.last_token);
-        let now = self.driver.runtime().now();
+        let now = self.driver.polled_at();
         // One caller has the connection, so the machine has room. If it is over, the answer's absence says so.
         if self.driver.machine_mut().submit(now, token, request).is_err() {
             self.over = true;
@@ -179,7 +184,7 @@ impl<R: Runtime> Connection<R> {
                     return Poll::Ready(Err(self.broken(token, Some(Arc::new(error)))));
                 }
                 Poll::Pending => {
-                    let now = self.driver.runtime().now();
+                    let now = self.driver.polled_at();
                     self.deadline.set(until);
                     if self.deadline.poll(cx, now).is_pending() {
                         return Poll::Pending;
