@@ -9,6 +9,9 @@ use glowplug_core::SendBuf;
 use crate::Transport;
 use crate::read::room_after;
 
+/// A connection that is shared, and so has no end of its own to its messages, keeps a buffer of up to this size while it waits.
+const LARGE: usize = 1024 * 1024;
+
 /// A transport with the two buffers that a machine borrows, and the state of its two halves.
 #[derive(Debug)]
 pub struct Pump<T> {
@@ -25,6 +28,9 @@ pub struct Pump<T> {
     pub(super) written: u64,
     /// How much room to make for the next read.
     room: usize,
+    /// The size of the largest buffer that was read into since the last one was given back. Part of it may belong to messages by now,
+    /// but as long as this end of it is held, all of it is.
+    grown: usize,
     write_half: WriteHalf,
 }
 
@@ -48,6 +54,7 @@ impl<T: Transport> Pump<T> {
             eof: false,
             written: 0,
             room: 0,
+            grown: 0,
             write_half: WriteHalf::Open,
         }
     }
@@ -144,6 +151,7 @@ impl<T: Transport> Pump<T> {
         let n = ready!(self.transport.poll_read(cx, &mut self.input))?;
         self.eof = n == 0;
         self.room = room_after(n);
+        self.grown = self.grown.max(self.input.capacity());
         Poll::Ready(Ok(n))
     }
 
@@ -184,7 +192,77 @@ impl<T: Transport> Pump<T> {
         }
     }
 
+    /// Gives back what a large message has left behind.
+    pub(super) fn release_large(&mut self) {
+        if self.grown > LARGE && self.input.is_empty() {
+            self.input = BytesMut::new();
+            self.grown = 0;
+        }
+    }
+
     pub(crate) fn into_parts(self) -> (T, BytesMut, SendBuf) {
         (self.transport, self.input, self.output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// One that has as many bytes to read as it says.
+    struct Source(usize);
+
+    impl Transport for Source {
+        fn poll_read(&mut self, _: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+            let len = self.0.min(100_000);
+            self.0 -= len;
+            buf.extend_from_slice(&vec![7; len]);
+            Poll::Ready(Ok(len))
+        }
+
+        fn poll_write(&mut self, _: &mut Context<'_>, _: &mut SendBuf) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn read(len: usize) -> Pump<Source> {
+        let mut pump = Pump::new(Source(len), BytesMut::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        while !pump.eof {
+            assert!(matches!(pump.poll_read(&mut cx), Poll::Ready(Ok(_))));
+        }
+        assert_eq!(pump.input.len(), len);
+        pump
+    }
+
+    #[test]
+    fn what_a_large_message_leaves_behind_is_given_back() {
+        let mut pump = read(3 * LARGE);
+        let message = pump.input.split_to(3 * LARGE - 1);
+        pump.release_large();
+        assert_eq!(pump.input, [7][..], "what was not consumed stays");
+        pump.input.clear();
+        drop(message);
+        pump.release_large();
+        assert_eq!(pump.input.capacity(), 0);
+        // Even where this end of the buffer is short: it holds all of it.
+        let mut pump = read(3 * LARGE);
+        drop(pump.input.split_to(3 * LARGE));
+        pump.release_large();
+        assert_eq!(pump.input.capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_usual_is_kept() {
+        let mut pump = read(50_000);
+        pump.input.clear();
+        pump.release_large();
+        assert!(pump.input.capacity() >= 50_000);
     }
 }

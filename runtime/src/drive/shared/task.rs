@@ -134,6 +134,9 @@ impl<P: RequestProtocol, T: Transport, R: Runtime> Drive<P, T, R> {
         if pump.output.len() > before || state.is_deserted() {
             return Some(pump);
         }
+        if state.machine.in_flight() == 0 {
+            pump.release_large();
+        }
         self.deadline.set(state.deadline());
         state.register_task(cx);
         state.watch(now, pump);
