@@ -1,6 +1,5 @@
-//! Real programs: our client and resolver against unbound and nsd, and over HTTPS through nginx; `dig` and `kdig` against our
-//! server. A program that is not there is
-//! skipped, and said so; with `GLOWPLUG_REQUIRE_SERVERS=1` that fails.
+//! Real programs: our client and resolver against unbound and nsd, and over HTTPS against dnsdist and through nginx; `dig` and
+//! `kdig` against our server. A program that is not there is skipped, and said so; with `GLOWPLUG_REQUIRE_SERVERS=1` that fails.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use glowplug::dns::resolver::{LookupError, ResolverConfig};
-use glowplug::dns::{Rcode, RecordType};
+use glowplug::dns::{ExchangeError, HttpsError, Rcode, RecordType};
 use glowplug::runtime::dns::{Client, HttpsMethod, Resolver, Server};
 use glowplug::runtime::tls::rustls::pki_types::CertificateDer;
 use glowplug::runtime::tls::{ClientConfig, ServerConfig};
@@ -104,10 +103,10 @@ fn zone_text() -> String {
     format!("$ORIGIN example.test.\n{ZONE}{big}")
 }
 
-/// An authority for `example.test`.
-fn nsd() -> Option<(Daemon, u16)> {
+/// An authority for `example.test`, for the test of this name.
+fn nsd(test: &str) -> Option<(Daemon, u16)> {
     let program = find("nsd")?;
-    let (folder, port) = (folder("nsd"), free_port());
+    let (folder, port) = (folder(&format!("nsd-{test}")), free_port());
     std::fs::write(folder.join("zone"), zone_text()).expect("written");
     let conf = format!(
         "server:\n ip-address: 127.0.0.1@{port}\n zonesdir: \"{0}\"\n pidfile: \"\"\n username: \"\"\n \
@@ -197,6 +196,49 @@ fn https_through_nginx() {
     support::on_smol(|runtime| through_nginx(runtime, program));
 }
 
+/// A server of DNS over HTTPS in front of another; where it is, and who vouches for it.
+fn dnsdist(program: &Path, behind: u16) -> (Daemon, SocketAddr, ClientConfig) {
+    let (folder, plain, port) = (folder("dnsdist"), free_port(), free_port());
+    let trust = certify(&folder);
+    let conf = format!(
+        "setLocal('127.0.0.1:{plain}')\nnewServer({{address='127.0.0.1:{behind}'}}):setUp()\n\
+         addDOHLocal('127.0.0.1:{port}', '{0}/cert.pem', '{0}/key.pem', '/dns-query')\n",
+        folder.display()
+    );
+    std::fs::write(folder.join("conf"), conf).expect("written");
+    let arguments = ["--supervised", "--disable-syslog", "-C", "conf"];
+    (start(program, folder, &arguments, &[port]), at(port), trust)
+}
+
+async fn against_dnsdist<R: WebPlug>(runtime: R, at: SocketAddr, trust: ClientConfig) {
+    for (path, method) in [("/dns-query", HttpsMethod::Post), ("/dns-query{?dns}", HttpsMethod::Get)] {
+        let resolver = asking(&runtime, at, &https(path, &trust).method(method));
+        let found = resolver.lookup_ip("www.example.test").await.expect("addresses");
+        assert_eq!(found.iter().count(), 3);
+        let gone = resolver.lookup("gone.example.test", RecordType::A).await;
+        assert_eq!(gone.expect_err("nothing"), LookupError::NoSuchName);
+        let many = (0..30).map(|n| resolver.lookup(&*format!("n{n}.many.example.test"), RecordType::A));
+        for found in join_all(many).await {
+            assert_eq!(found.expect("an answer").addresses().count(), 1);
+        }
+        assert_eq!(resolver.txt("big.example.test").await.expect("texts").len(), 12);
+    }
+    // Where it does not serve, it says so in HTTP.
+    let lost = asking(&runtime, at, &https("/elsewhere", &trust));
+    let answer = lost.lookup("www.example.test", RecordType::A).await;
+    let status = ExchangeError::Https(HttpsError::Status(404));
+    assert_eq!(answer.expect_err("nothing there"), LookupError::Exchange(status));
+}
+
+#[test]
+fn dnsdist_answers_us_over_https() {
+    let Some(program) = find("dnsdist") else { return };
+    let Some((_nsd, behind)) = nsd("behind-dnsdist") else { return };
+    let (_dnsdist, at, trust) = dnsdist(&program, behind);
+    support::on_tokio(|runtime| against_dnsdist(runtime, at, trust.clone()));
+    support::on_smol(|runtime| against_dnsdist(runtime, at, trust));
+}
+
 /// A resolver with local data, over UDP, TCP and TLS; and who vouches for it.
 fn unbound() -> Option<(Daemon, u16, u16, ClientConfig)> {
     let program = find("unbound")?;
@@ -283,7 +325,7 @@ fn unbound_answers_us_over_udp_tcp_and_tls() {
 
 #[test]
 fn nsd_answers_us_over_udp_and_tcp() {
-    let Some((_daemon, port)) = nsd() else { return };
+    let Some((_daemon, port)) = nsd("plain") else { return };
     support::on_tokio(|runtime| against_nsd(runtime, port));
     support::on_smol(|runtime| against_nsd(runtime, port));
 }

@@ -49,6 +49,7 @@ mod response;
 mod server;
 mod service;
 pub mod text;
+mod timers;
 mod udp;
 mod wire;
 mod zone;

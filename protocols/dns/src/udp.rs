@@ -4,8 +4,7 @@
 //! asked, with that id, that question in that case, and that cookie. Everything else is ignored, and the wait
 //! goes on: a forger cannot end it. A socket should serve for a while and then give way to another on a new random port.
 
-use alloc::collections::{BinaryHeap, VecDeque};
-use core::cmp::Reverse;
+use alloc::collections::VecDeque;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -16,6 +15,7 @@ use hashbrown::HashMap;
 use crate::error::ExchangeError;
 use crate::hash::IdHash;
 use crate::query::{Ignored, Query, Reply, Verdict};
+use crate::timers::Timers;
 use crate::wire::Header;
 
 /// How queries are sent over UDP.
@@ -72,8 +72,7 @@ pub struct UdpClient {
     config: UdpConfig,
     rng: Rng,
     pending: HashMap<u16, Pending, IdHash>,
-    /// The soonest first. What has ended before its time is skipped; the soonest has not.
-    timers: BinaryHeap<Reverse<(Instant, u16)>>,
+    timers: Timers<u16>,
     outgoing: VecDeque<u16>,
     events: VecDeque<UdpEvent>,
     closing: bool,
@@ -86,7 +85,7 @@ impl UdpClient {
             config: UdpConfig { max_in_flight: config.max_in_flight.clamp(1, 32_768), ..config },
             rng: seed.rng(),
             pending: HashMap::with_hasher(IdHash::default()),
-            timers: BinaryHeap::new(),
+            timers: Timers::new(),
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             closing: false,
@@ -117,7 +116,7 @@ impl UdpClient {
         };
         let case = self.config.mix_case.then(|| self.rng.u64());
         let wake = deadline.min(now + self.config.retransmit);
-        self.timers.push(Reverse((wake, id)));
+        self.timers.insert(wake, id);
         if self.outgoing.len() > 4 * self.config.max_in_flight {
             // Nobody sends: forget what was cancelled meanwhile.
             self.outgoing.retain(|id| self.pending.contains_key(id));
@@ -159,18 +158,11 @@ impl UdpClient {
         Some(pending)
     }
 
-    /// Takes out the timers of exchanges that have ended: the soonest ones, and all of them before they are many.
+    /// Takes out the timers of exchanges that have ended.
     fn trim(&mut self) {
         let pending = &self.pending;
-        let live = |Reverse((at, id)): &Reverse<(Instant, u16)>| {
-            pending.get(id).is_some_and(|pending| pending.wake == *at)
-        };
-        while self.timers.peek().is_some_and(|timer| !live(timer)) {
-            self.timers.pop();
-        }
-        if self.timers.len() > 4 * pending.len() + 64 {
-            self.timers.retain(live);
-        }
+        let counts = |at, id| pending.get(&id).is_some_and(|pending| pending.wake == at);
+        self.timers.trim(pending.len(), counts);
     }
 
     fn end(&mut self, id: u16, result: Result<Reply, ExchangeError>) {
@@ -249,16 +241,12 @@ impl DatagramProtocol for UdpClient {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.next()
     }
 
     fn handle_timeout(&mut self, now: Instant) {
         // One round over what is due: each exchange moves its timer past `now` or ends.
-        while let Some(&Reverse((at, id))) = self.timers.peek() {
-            if at > now {
-                return;
-            }
-            self.timers.pop();
+        while let Some((at, id)) = self.timers.pop(now) {
             let Some(pending) = self.pending.get_mut(&id).filter(|pending| pending.wake == at) else {
                 continue;
             };
@@ -274,7 +262,7 @@ impl DatagramProtocol for UdpClient {
                 wake = wake.min(now + pending.wait.max(Duration::from_millis(1)));
             }
             pending.wake = wake;
-            self.timers.push(Reverse((wake, id)));
+            self.timers.insert(wake, id);
         }
         self.trim();
     }

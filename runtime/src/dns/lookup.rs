@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use glowplug_core::{Rng, Token};
+use glowplug_core::Token;
 use glowplug_dns::Name;
 use glowplug_dns::resolver::{Answer, LookupError, Resolver as ResolverMachine};
 
@@ -82,14 +82,14 @@ impl Stage {
 #[must_use = "a lookup whose future is dropped is cancelled"]
 pub struct Lookup<T> {
     stage: Stage,
-    convert: fn(&Answer, &mut Rng) -> T,
+    convert: Convert<T>,
 }
 
+/// Makes of an answer what was asked for; some of it takes dice, which lie under the lock.
+pub(super) type Convert<T> = fn(Answer, &Shared<ResolverMachine>) -> T;
+
 impl<T> Lookup<T> {
-    pub(super) fn new(
-        pending: Result<Pending<ResolverMachine>, LookupError>,
-        convert: fn(&Answer, &mut Rng) -> T,
-    ) -> Self {
+    pub(super) fn new(pending: Result<Pending<ResolverMachine>, LookupError>, convert: Convert<T>) -> Self {
         Self { stage: Stage::new(pending), convert }
     }
 }
@@ -101,7 +101,7 @@ impl<T> Future for Lookup<T> {
         let next = ready!(self.stage.poll_next(cx));
         let answer = next.unwrap_or(Err(LookupError::Closed))?;
         let converted = match &self.stage {
-            Stage::Asked(pending) => (self.convert)(&answer, &mut pending.shared.lock().rng),
+            Stage::Asked(pending) => (self.convert)(answer, &pending.shared),
             _ => return Poll::Ready(Err(LookupError::Closed)),
         };
         Poll::Ready(Ok(converted))

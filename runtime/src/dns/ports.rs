@@ -8,7 +8,7 @@
 //! for the errors that closed ports send) need not find it out again. A port is never used for longer, never chosen by us in a
 //! predictable way (the system draws it), and a driver with nothing to do has no socket open at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,10 +29,13 @@ pub(super) struct Ports<R: Runtime> {
     config: SocketConfig,
     runtime: R,
     rng: Rng,
-    open: BTreeMap<u64, Port<R>>,
+    /// The ports that are open; the place of one that is done with goes to another.
+    open: Vec<Option<Port<R>>>,
+    free: Vec<usize>,
+    /// Those that take queries, of each family.
+    taking: [Vec<usize>; 2],
     /// By which port a query went.
-    via: HashMap<Token, u64, TokenHash>,
-    next: u64,
+    via: HashMap<Token, usize, TokenHash>,
     board: Arc<Board>,
     /// Whose bells rang; kept for its memory.
     rung: Vec<u64>,
@@ -65,15 +68,6 @@ impl<R: Runtime> Port<R> {
             Stage::Open(datagrams) => Some(datagrams.machine_mut()),
             Stage::Gone => None,
         }
-    }
-
-    /// Takes no more queries; ends once those that wait have ended.
-    fn retire(&mut self, now: Instant) {
-        self.left = 0;
-        if let Some(machine) = self.machine() {
-            machine.close(now);
-        }
-        self.bell.ring();
     }
 
     /// Moves what can be moved; true when the port is done with.
@@ -121,9 +115,10 @@ impl<R: Runtime> Ports<R> {
             config,
             runtime,
             rng,
-            open: BTreeMap::new(),
+            open: Vec::new(),
+            free: Vec::new(),
+            taking: [Vec::new(), Vec::new()],
             via: HashMap::default(),
-            next: 0,
             board: Arc::default(),
             rung: Vec::new(),
             found: Vec::new(),
@@ -132,42 +127,42 @@ impl<R: Runtime> Ports<R> {
     }
 
     pub(super) fn ask(&mut self, now: Instant, ask: Ask) {
-        let key = self.choose(now, ask.server.is_ipv6());
-        let Some(port) = self.open.get_mut(&key) else { return };
+        let at = self.choose(now, ask.server.is_ipv6());
+        let Some(port) = &mut self.open[at] else { return };
         port.left -= 1;
         port.bell.ring();
         let submitted = port
             .machine()
             .map(|machine| machine.submit(now, ask.token, ask.server, ask.query, ask.deadline).is_ok());
         if submitted == Some(true) {
-            self.via.insert(ask.token, key);
+            self.via.insert(ask.token, at);
         } else {
             self.refused.push((ask.token, Err(ExchangeError::Unreachable)));
         }
         if port.left == 0 {
-            port.retire(now);
+            self.retire(now, at);
         }
     }
 
-    /// A port for one more query: one of those that are open, by chance, or a new one.
-    fn choose(&mut self, now: Instant, ipv6: bool) -> u64 {
-        let fits = |port: &Port<R>| port.ipv6 == ipv6 && port.left > 0;
-        let open = self.open.values().filter(|port| fits(port)).count();
-        if open < self.config.sockets.max(1) {
+    /// A port for one more query: one of those that take some, by chance, or a new one.
+    fn choose(&mut self, now: Instant, ipv6: bool) -> usize {
+        let taking = &self.taking[usize::from(ipv6)];
+        if taking.len() < self.config.sockets.max(1) {
             return self.add(now, ipv6);
         }
-        let nth = self.rng.below(open as u64) as usize;
-        let chosen = self.open.iter().filter(|(_, port)| fits(port)).nth(nth);
-        chosen.map_or(0, |(key, _)| *key)
+        taking[self.rng.below(taking.len() as u64) as usize]
     }
 
-    fn add(&mut self, now: Instant, ipv6: bool) -> u64 {
+    fn add(&mut self, now: Instant, ipv6: bool) -> usize {
         let any: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        self.next += 1;
-        let bell = self.board.bell(self.next);
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.open.push(None);
+            self.open.len() - 1
+        });
+        let bell = self.board.bell(at as u64);
         let machine = UdpClient::new(self.config.udp, &self.rng.seed());
         let most = self.config.udp.max_in_flight.clamp(1, 32_768) as u32;
-        let port = Port {
+        self.open[at] = Some(Port {
             stage: Stage::Binding(self.runtime.bind(SocketAddr::new(any, 0)), Box::new(machine)),
             ipv6,
             // A socket never has more in flight than it ever gets, so its machine is never full.
@@ -175,14 +170,33 @@ impl<R: Runtime> Ports<R> {
             retires_at: now + self.config.socket_lifetime,
             waker: Waker::from(Arc::clone(&bell)),
             bell,
-        };
-        self.open.insert(self.next, port);
-        self.next
+        });
+        self.taking[usize::from(ipv6)].push(at);
+        at
+    }
+
+    /// The port takes no more queries; it ends once those that wait have ended.
+    fn retire(&mut self, now: Instant, at: usize) {
+        let Some(port) = &mut self.open[at] else { return };
+        port.left = 0;
+        if let Some(machine) = port.machine() {
+            machine.close(now);
+        }
+        port.bell.ring();
+        self.taking[usize::from(port.ipv6)].retain(|taking| *taking != at);
+    }
+
+    /// The port is done with, or broken.
+    fn remove(&mut self, at: usize) {
+        if let Some(port) = self.open[at].take() {
+            self.taking[usize::from(port.ipv6)].retain(|taking| *taking != at);
+            self.free.push(at);
+        }
     }
 
     pub(super) fn forget(&mut self, token: Token) {
-        let Some(key) = self.via.remove(&token) else { return };
-        if let Some(port) = self.open.get_mut(&key) {
+        let Some(at) = self.via.remove(&token) else { return };
+        if let Some(port) = &mut self.open[at] {
             if let Some(machine) = port.machine() {
                 machine.cancel(token);
             }
@@ -194,17 +208,21 @@ impl<R: Runtime> Ports<R> {
         outcomes.append(&mut self.refused);
         self.board.listen(cx.waker());
         if self.poll_timeout().is_some_and(|at| at <= now) {
-            for port in self.open.values_mut().filter(|port| port.left > 0 && port.retires_at <= now) {
-                port.retire(now);
+            for at in 0..self.open.len() {
+                let over = |port: &Port<R>| port.left > 0 && port.retires_at <= now;
+                if self.open[at].as_ref().is_some_and(over) {
+                    self.retire(now, at);
+                }
             }
         }
         let mut rung = std::mem::take(&mut self.rung);
         self.board.take(&mut rung);
         let mut found = std::mem::take(&mut self.found);
-        for key in &rung {
-            let Some(port) = self.open.get_mut(key) else { continue };
+        for at in rung.iter().map(|key| *key as usize) {
+            // The bell may be that of a port which was here before.
+            let Some(port) = &mut self.open[at] else { continue };
             if port.poll(&self.runtime, now, &mut found) {
-                self.open.remove(key);
+                self.remove(at);
             }
         }
         self.rung = rung;
@@ -217,7 +235,9 @@ impl<R: Runtime> Ports<R> {
 
     /// When the next port gives way to another.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.open.values().filter(|port| port.left > 0).map(|port| port.retires_at).min()
+        // They retire in the order in which they opened, but for those whose queries are up, and all live equally long.
+        let first = |taking: &Vec<usize>| self.open[*taking.first()?].as_ref().map(|port| port.retires_at);
+        self.taking.iter().filter_map(first).min()
     }
 
     pub(super) fn has_work(&self) -> bool {

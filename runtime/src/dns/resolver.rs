@@ -6,13 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use glowplug_core::Rng;
 use glowplug_dns::resolver::{
     Answer, Hosts, LookupError, Request, Resolver as ResolverMachine, ResolverConfig,
 };
 use glowplug_dns::{MailExchange, Name, NameError, RecordData, RecordType, Service};
 
-use super::lookup::Pending;
+use super::lookup::{Convert, Pending};
 use super::state::Shared;
 use super::{Drive, Lookup, LookupIp, SocketConfig, Upstreams, system_config};
 use crate::{Runtime, Spawn};
@@ -61,7 +60,7 @@ impl<R: Runtime> Resolver<R> {
         Pending::new(Arc::clone(&self.shared), token)
     }
 
-    fn records<T, N>(&self, name: N, rtype: RecordType, convert: fn(&Answer, &mut Rng) -> T) -> Lookup<T>
+    fn records<T, N>(&self, name: N, rtype: RecordType, convert: Convert<T>) -> Lookup<T>
     where
         N: TryInto<Name>,
         NameError: From<N::Error>,
@@ -76,7 +75,7 @@ impl<R: Runtime> Resolver<R> {
         N: TryInto<Name>,
         NameError: From<N::Error>,
     {
-        self.records(name, rtype, |answer, _| answer.clone())
+        self.records(name, rtype, |answer, _| answer)
     }
 
     /// As [`lookup`](Self::lookup), but that there are no such records is an answer as well: one without records, whose `rcode` and
@@ -88,7 +87,7 @@ impl<R: Runtime> Resolver<R> {
     {
         let name = name.try_into().map_err(|error| LookupError::BadName(error.into()));
         let begun = name.map(|name| self.begin(Request::whole(name, rtype)));
-        Lookup::new(begun, |answer, _| answer.clone())
+        Lookup::new(begun, |answer, _| answer)
     }
 
     /// The addresses of a host: an address as text, `localhost`, a name of the hosts file, or a name that the search list completes.
@@ -115,7 +114,9 @@ impl<R: Runtime> Resolver<R> {
         N: TryInto<Name>,
         NameError: From<N::Error>,
     {
-        self.records(name, RecordType::SRV, |answer, rng| Service::arrange(answer.records(), rng))
+        self.records(name, RecordType::SRV, |answer, shared| {
+            Service::arrange(answer.records(), &mut shared.lock().rng)
+        })
     }
 
     /// The hosts that take mail for a domain, the preferred first. Empty if the domain takes none (RFC 7505).
@@ -124,7 +125,9 @@ impl<R: Runtime> Resolver<R> {
         N: TryInto<Name>,
         NameError: From<N::Error>,
     {
-        self.records(name, RecordType::MX, |answer, rng| MailExchange::arrange(answer.records(), rng))
+        self.records(name, RecordType::MX, |answer, shared| {
+            MailExchange::arrange(answer.records(), &mut shared.lock().rng)
+        })
     }
 
     /// The texts at a name; the strings of one record are put together.

@@ -9,6 +9,7 @@ use core::time::Duration;
 use glowplug_core::{Instant, Token};
 
 use super::ResolverConfig;
+use super::few::Few;
 use crate::error::{DecodeError, ExchangeError};
 use crate::wire::{Class, MessageView, Name, NameError, Rcode, Record, RecordData, RecordType};
 
@@ -165,7 +166,7 @@ pub(super) struct Finding {
     /// Where the chain of aliases in this message ends.
     pub(super) name: Name,
     pub(super) chain: Vec<Record>,
-    pub(super) records: Vec<Record>,
+    pub(super) records: Few<Record>,
     /// The SOA record of an answer without records.
     pub(super) soa: Option<Record>,
     /// False if the message has aliases and does not say what is at their end.
@@ -187,7 +188,7 @@ impl Finding {
     ) -> Result<Self, LookupError> {
         let mut at = name.clone();
         let mut chain = Vec::new();
-        let mut records = Vec::new();
+        let mut records = Few::default();
         let mut ttl = u32::MAX;
         let malformed = LookupError::Malformed;
         loop {
@@ -308,8 +309,7 @@ pub(super) fn local(
     source: Source,
 ) -> Answer {
     const SECONDS: u32 = 60;
-    let records: Vec<Record> =
-        data.into_iter().map(|data| Record::new(name.clone(), SECONDS, data)).collect();
+    let records = data.into_iter().map(|data| Record::new(name.clone(), SECONDS, data)).collect();
     let valid_for = Duration::from_secs(u64::from(SECONDS));
     let finding = Finding {
         rcode: Rcode::NOERROR,

@@ -49,7 +49,7 @@ pub(super) struct Lists {
 #[derive(Debug)]
 pub(super) enum Step {
     /// The answer.
-    Found(Finding),
+    Found(Arc<Finding>),
     /// The same server again: over TCP, without EDNS, or with its new cookie.
     Again,
     /// The server is of no use for this; it may be in good health all the same.
@@ -145,24 +145,24 @@ impl Flight {
                 dnssec_ok: config.dnssec_ok,
                 ..Edns::default()
             };
-            if let Some(server) = known.filter(|_| config.cookies && self.channel == Channel::Udp) {
-                edns.options.push(EdnsOption::Cookie(server.cookie()));
-            }
             if self.channel == Channel::Tcp {
                 // RFC 7828 section 3.2.1: asks how long the connection may idle.
                 edns.options.push(EdnsOption::Keepalive(None));
             }
             edns
         });
+        query.cookie = known
+            .filter(|_| query.edns.is_some() && config.cookies && self.channel == Channel::Udp)
+            .map(|server| Arc::clone(&server.cookie));
         query
     }
 
     /// The answer in a reply that came after its time, if it is one.
-    pub(super) fn read_late(&self, reply: &Reply, config: &ResolverConfig) -> Option<Finding> {
+    pub(super) fn read_late(&self, reply: &Reply, config: &ResolverConfig) -> Option<Arc<Finding>> {
         let view = reply.view();
         let rcode = view.rcode().ok()?;
         let answers = matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN) && !reply.is_truncated();
-        answers.then(|| Finding::read(view, rcode, &self.name, self.rtype, config).ok())?
+        answers.then(|| Finding::read(view, rcode, &self.name, self.rtype, config).ok().map(Arc::new))?
     }
 
     /// Reads a reply to this flight's question.
@@ -179,10 +179,11 @@ impl Flight {
             self.channel = Channel::Tcp;
             return Step::Again;
         }
-        let (rcode, opt) = match view.rcode().and_then(|rcode| Ok((rcode, view.opt()?))) {
-            Ok(read) => read,
+        let opt = match view.opt() {
+            Ok(opt) => opt,
             Err(error) => return Step::Next(LookupError::Malformed(error)),
         };
+        let rcode = view.rcode_with(opt);
         if let Some(cookie) = opt.and_then(|opt| opt.option(OptionCode::COOKIE))
             && let (Some(server), Some(cookie)) = (servers.get(server), cookie.get(8..))
         {
@@ -192,7 +193,7 @@ impl Flight {
         match rcode {
             Rcode::NOERROR | Rcode::NXDOMAIN => {
                 match Finding::read(view, rcode, &self.name, self.rtype, config) {
-                    Ok(finding) => Step::Found(finding),
+                    Ok(finding) => Step::Found(Arc::new(finding)),
                     Err(error) => Step::Next(error),
                 }
             }

@@ -23,8 +23,8 @@ pub(super) struct Leg {
     /// How long the aliases so far hold, and whether they are out of date.
     valid_for: Duration,
     freshness: Freshness,
-    /// The cache was just asked in vain.
-    pub(super) unknown: bool,
+    /// The hash of the question, if the cache was just asked in vain.
+    pub(super) unknown: Option<u64>,
     pub(super) flight: Option<u64>,
     pub(super) done: bool,
 }
@@ -103,7 +103,7 @@ impl Resolver {
         // What is known needs none of the rest.
         let hash = self.keys.hash(&name, rtype);
         let known = self.cache.get(now, hash, &name, rtype);
-        let unknown = known.is_none();
+        let unknown = known.is_none().then_some(hash);
         if let Some(Hit::Fresh(finding, left)) = known
             && finding.complete
         {
@@ -160,7 +160,7 @@ impl Resolver {
         lookup.candidates.extend(candidates);
         lookup.absence = absence;
         lookup.deadline = now + self.config.lookup_timeout;
-        self.timers.insert((lookup.deadline, Timer::Lookup(token)));
+        self.timers.insert(lookup.deadline, Timer::Lookup(token));
         self.lookups.insert(token, lookup);
         self.next_candidate(token);
     }
@@ -179,7 +179,7 @@ impl Resolver {
             chain: Vec::new(),
             valid_for: Duration::MAX,
             freshness: Freshness::Fresh,
-            unknown: false,
+            unknown: None,
             flight: None,
             done: false,
         };
@@ -263,7 +263,7 @@ impl Resolver {
     /// Takes a lookup out of all tables, with the flights that it alone waited for.
     pub(super) fn remove(&mut self, token: Token) {
         let Some(mut lookup) = self.lookups.remove(&token) else { return };
-        self.timers.remove(&(lookup.deadline, Timer::Lookup(token)));
+        self.untidy = true;
         for id in lookup.legs.iter().filter_map(|leg| leg.flight) {
             let Some(flight) = self.flights.get_mut(&id) else { continue };
             flight.waiters.retain(|(waiter, _)| *waiter != token);

@@ -20,13 +20,14 @@ mod candidates;
 mod conf;
 mod config;
 mod direct;
+mod few;
 mod flight;
 mod hosts;
 mod lookup;
 mod request;
 mod servers;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -46,6 +47,7 @@ pub use request::{Ask, Channel, Order, Request};
 use crate::error::ExchangeError;
 use crate::hash::IdHash;
 use crate::query::Reply;
+use crate::timers::Timers;
 use crate::wire::{Name, Rcode, Rdata, RecordType};
 use answer::Finding;
 use cache::{Cache, HashKeys, Hit};
@@ -87,7 +89,9 @@ pub struct Resolver {
     /// What has ended and left its memory to what comes.
     spare_lookups: Vec<Lookup>,
     spare_lists: Vec<Lists>,
-    timers: BTreeSet<(Instant, Timer)>,
+    timers: Timers<Timer>,
+    /// Something has ended whose timer may be in the way.
+    untidy: bool,
     /// Legs that have a question to ask.
     todo: VecDeque<(Token, usize)>,
     orders: VecDeque<Order>,
@@ -112,7 +116,8 @@ impl Resolver {
             exchanges: HashMap::default(),
             spare_lookups: Vec::new(),
             spare_lists: Vec::new(),
-            timers: BTreeSet::new(),
+            timers: Timers::new(),
+            untidy: false,
             todo: VecDeque::new(),
             orders: VecDeque::new(),
             events: VecDeque::new(),
@@ -181,6 +186,7 @@ impl Resolver {
     /// Nobody waits for this lookup any more.
     pub fn cancel(&mut self, token: Token) {
         self.remove(token);
+        self.trim();
         self.events.retain(|event| !matches!(event, Event::Answer(t, _) | Event::Done(t, _) if *t == token));
     }
 
@@ -201,16 +207,15 @@ impl Resolver {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.next()
     }
 
     /// Tells the resolver that its deadline may have passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(at, timer)) = self.timers.first() {
-            if at > now {
-                break;
+        while let Some((at, timer)) = self.timers.pop(now) {
+            if !self.counts(at, timer) {
+                continue;
             }
-            self.timers.pop_first();
             match timer {
                 Timer::Lookup(token) => {
                     if let Some(lookup) = self.lookups.get(&token) {
@@ -236,15 +241,42 @@ impl Resolver {
         while let Some((token, leg)) = self.todo.pop_front() {
             self.ask(now, token, leg);
         }
+        self.trim();
+    }
+
+    /// Takes out the timers of what has ended.
+    fn trim(&mut self) {
+        if !core::mem::take(&mut self.untidy) {
+            return;
+        }
+        let mut timers = core::mem::replace(&mut self.timers, Timers::new());
+        let count = self.lookups.len() + self.exchanges.len() + self.flights.len();
+        timers.trim(count, |at, timer| self.counts(at, timer));
+        self.timers = timers;
+    }
+
+    /// True if something waits for this timer yet.
+    fn counts(&self, at: Instant, timer: Timer) -> bool {
+        match timer {
+            Timer::Lookup(token) => self.lookups.get(&token).is_some_and(|lookup| lookup.deadline == at),
+            Timer::Exchange(token) => {
+                self.exchanges.get(&token).is_some_and(|exchange| exchange.deadline == at)
+            }
+            Timer::Stale(id) => self.flights.get(&id).is_some_and(|flight| flight.stale_at == Some(at)),
+        }
     }
 
     fn ask(&mut self, now: Instant, token: Token, index: usize) {
         let lookups = &mut self.lookups;
         let Some(leg) = lookups.get_mut(&token).and_then(|lookup| lookup.legs.get_mut(index)) else { return };
         let (name, rtype) = (leg.at.clone(), leg.rtype);
-        let hash = self.keys.hash(&name, rtype);
-        let known = if leg.unknown { None } else { self.cache.get(now, hash, &name, rtype) };
-        leg.unknown = false;
+        let (hash, known) = match leg.unknown.take() {
+            Some(hash) => (hash, None),
+            None => {
+                let hash = self.keys.hash(&name, rtype);
+                (hash, self.cache.get(now, hash, &name, rtype))
+            }
+        };
         let stale = match known {
             Some(Hit::Fresh(finding, left)) => {
                 return self.found(token, index, &finding, Source::Cache, left, Freshness::Fresh);
@@ -297,7 +329,7 @@ impl Resolver {
             let at = now + config.client_timeout;
             flight.stale = Some(stale);
             flight.stale_at = Some(at);
-            self.timers.insert((at, Timer::Stale(id)));
+            self.timers.insert(at, Timer::Stale(id));
         }
         self.flights.insert(id, flight);
         let flights = &self.flights;
@@ -336,13 +368,13 @@ impl Resolver {
         }
         let channel = flight.channel;
         self.exchanges.insert(token, Exchange { flight: (!probe).then_some(id), server, deadline });
-        self.timers.insert((deadline, Timer::Exchange(token)));
+        self.timers.insert(deadline, Timer::Exchange(token));
         self.orders.push_back(Order::Ask(Ask { token, server, channel, query, deadline }));
     }
 
     fn reply(&mut self, now: Instant, token: Token, result: Result<Reply, ExchangeError>) {
         let Some(exchange) = self.exchanges.remove(&token) else { return };
-        self.timers.remove(&(exchange.deadline, Timer::Exchange(token)));
+        self.untidy = true;
         let server = exchange.server;
         let flight = exchange.flight.and_then(|id| Some((id, self.flights.get_mut(&id)?)));
         let Some((id, flight)) = flight else {
@@ -382,7 +414,7 @@ impl Resolver {
             }
         };
         match step {
-            Step::Found(finding) => self.settle(now, id, finding),
+            Step::Found(finding) => self.settle(now, id, &finding),
             Step::Again => self.send_next(now, id),
             // Another server would tell the same.
             Step::Next(LookupError::AliasLoop) => {
@@ -439,19 +471,18 @@ impl Resolver {
         flight.late.retain(|late| *late != token);
         if let Some(finding) = result.ok().and_then(|reply| flight.read_late(&reply, &self.config)) {
             self.servers.succeeded(server, None);
-            self.settle(now, id, finding);
+            self.settle(now, id, &finding);
         } else if flight.exchange.is_none() && flight.is_hopeless() {
             self.fail(now, id);
         }
     }
 
     /// Ends a flight with an answer.
-    fn settle(&mut self, now: Instant, id: u64, finding: Finding) {
+    fn settle(&mut self, now: Instant, id: u64, finding: &Arc<Finding>) {
         let Some(mut flight) = self.land(id) else { return };
-        let finding = Arc::new(finding);
-        self.cache.put(now, flight.hash, &flight.name, flight.rtype, Arc::clone(&finding));
+        self.cache.put(now, flight.hash, &flight.name, flight.rtype, Arc::clone(finding));
         for (token, leg) in flight.waiters.drain(..) {
-            self.found(token, leg, &finding, Source::Server, finding.ttl, Freshness::Fresh);
+            self.found(token, leg, finding, Source::Server, finding.ttl, Freshness::Fresh);
         }
         self.recycle(flight);
     }
@@ -495,11 +526,9 @@ impl Resolver {
     /// Takes a flight out of all tables, and its exchanges with it.
     fn land(&mut self, id: u64) -> Option<Flight> {
         let flight = self.flights.remove(&id)?;
+        self.untidy = true;
         if let Ok(entry) = self.by_question.find_entry(flight.hash, |known| *known == id) {
             entry.remove();
-        }
-        if let Some(at) = flight.stale_at {
-            self.timers.remove(&(at, Timer::Stale(id)));
         }
         for exchange in flight.late.iter().copied().chain(flight.exchange) {
             self.forget(exchange);
@@ -509,9 +538,8 @@ impl Resolver {
 
     /// Gives an exchange up that nobody waits for.
     fn forget(&mut self, exchange: Token) {
-        if let Some(gone) = self.exchanges.remove(&exchange) {
-            self.timers.remove(&(gone.deadline, Timer::Exchange(exchange)));
-        }
+        self.exchanges.remove(&exchange);
+        self.untidy = true;
         let before = self.orders.len();
         self.orders.retain(|order| !matches!(order, Order::Ask(ask) if ask.token == exchange));
         if self.orders.len() == before {

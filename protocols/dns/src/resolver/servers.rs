@@ -4,6 +4,7 @@
 //! query of its own yet: now and then one is sent to it beside the server that answers it (a probe), and a good
 //! answer brings it back. Only when nobody else is left do queries go to servers that are down.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -31,22 +32,21 @@ pub(super) struct Server {
     down_until: Instant,
     /// Until then the server is spared EDNS, since it has shown that it does not know it.
     plain_until: Instant,
-    own_cookie: [u8; 8],
-    given_cookie: Bytes,
+    /// What it is sent: our part, and the one it gave us.
+    pub(super) cookie: Arc<Cookie>,
 }
 
 impl Server {
     fn new(address: SocketAddr, rng: &mut Rng) -> Self {
-        let mut own_cookie = [0; 8];
-        rng.fill(&mut own_cookie);
+        let mut client = [0; 8];
+        rng.fill(&mut client);
         Self {
             address,
             round_trip: None,
             failures: 0,
             down_until: Instant::ZERO,
             plain_until: Instant::ZERO,
-            own_cookie,
-            given_cookie: Bytes::new(),
+            cookie: Arc::new(Cookie { client, server: Bytes::new() }),
         }
     }
 
@@ -60,14 +60,14 @@ impl Server {
         self.plain_until = now + PLAIN_FOR;
     }
 
-    pub(super) fn cookie(&self) -> Cookie {
-        Cookie { client: self.own_cookie, server: self.given_cookie.clone() }
+    pub(super) fn set_server_cookie(&mut self, cookie: &[u8]) {
+        if self.cookie.server != cookie && (8..=32).contains(&cookie.len()) {
+            self.replace_cookie(Bytes::copy_from_slice(cookie));
+        }
     }
 
-    pub(super) fn set_server_cookie(&mut self, cookie: &[u8]) {
-        if self.given_cookie != cookie && (8..=32).contains(&cookie.len()) {
-            self.given_cookie = Bytes::copy_from_slice(cookie);
-        }
+    fn replace_cookie(&mut self, server: Bytes) {
+        self.cookie = Arc::new(Cookie { client: self.cookie.client, server });
     }
 
     /// How long the server has for one query: little in the first pass, so that one that is down costs little, everything
@@ -155,7 +155,9 @@ impl Servers {
             server.down_until = now + rest;
             server.round_trip = None;
             // It may have come back as another machine.
-            server.given_cookie = Bytes::new();
+            if !server.cookie.server.is_empty() {
+                server.replace_cookie(Bytes::new());
+            }
         }
     }
 }

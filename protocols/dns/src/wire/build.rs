@@ -180,7 +180,7 @@ impl<'b> MessageBuilder<'b> {
     pub fn edns(&mut self, edns: &Edns, rcode: Rcode) -> Result<(), NoRoom> {
         self.reserved = 0;
         self.header.flags = self.header.flags.with_rcode(rcode);
-        self.entry(Section::Additional as usize, |builder| edns.write(rcode, builder.out))
+        self.entry(Section::Additional as usize, |builder| edns.write(rcode, None, builder.out))
     }
 
     /// Completes the header and returns the message's length.

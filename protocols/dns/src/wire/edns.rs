@@ -130,19 +130,27 @@ impl Edns {
         11 + self.options.iter().map(|option| 4 + option.data_len()).sum::<usize>()
     }
 
-    /// Appends the OPT record with the upper bits of `rcode`.
-    pub(crate) fn write(&self, rcode: Rcode, out: &mut BytesMut) {
+    /// How long the OPT record is with this cookie behind the other options.
+    pub(crate) fn len_with(&self, cookie: Option<&Cookie>) -> usize {
+        self.wire_len() + cookie.map_or(0, |cookie| 4 + cookie.len())
+    }
+
+    /// Appends the OPT record with the upper bits of `rcode`, and with a cookie behind the other options.
+    pub(crate) fn write(&self, rcode: Rcode, cookie: Option<&Cookie>, out: &mut BytesMut) {
         let flags = u16::from(self.dnssec_ok) << 15 | self.reserved & 0x7fff;
-        out.put_u8(0);
-        out.put_u16(RecordType::OPT.0);
-        out.put_u16(self.udp_payload_size);
-        out.put_slice(&[(rcode.0 >> 4) as u8, self.version]);
-        out.put_u16(flags);
-        out.put_u16((self.wire_len() - 11) as u16);
+        let len = self.len_with(cookie) - 11;
+        let ([t1, t2], [s1, s2]) = (RecordType::OPT.0.to_be_bytes(), self.udp_payload_size.to_be_bytes());
+        let ([f1, f2], [l1, l2]) = (flags.to_be_bytes(), (len as u16).to_be_bytes());
+        out.put_slice(&[0, t1, t2, s1, s2, (rcode.0 >> 4) as u8, self.version, f1, f2, l1, l2]);
         for option in &self.options {
             out.put_u16(option.code().0);
             out.put_u16(option.data_len() as u16);
             option.write(out);
+        }
+        if let Some(cookie) = cookie {
+            out.put_u16(OptionCode::COOKIE.0);
+            out.put_u16(cookie.len() as u16);
+            cookie.write(out);
         }
     }
 }
@@ -199,6 +207,17 @@ pub struct Cookie {
     pub server: Bytes,
 }
 
+impl Cookie {
+    fn len(&self) -> usize {
+        8 + self.server.len()
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        out.put_slice(&self.client);
+        out.put_slice(&self.server);
+    }
+}
+
 impl EdnsOption {
     /// Reads one option. This cannot fail: data of an unexpected form is [`Other`](Self::Other).
     pub fn from_raw(raw: RawOption<'_>) -> Self {
@@ -243,7 +262,7 @@ impl EdnsOption {
         match self {
             Self::Nsid(data) | Self::Other(_, data) => data.len(),
             Self::ClientSubnet(subnet) => 4 + usize::from(subnet.source_prefix).div_ceil(8),
-            Self::Cookie(cookie) => 8 + cookie.server.len(),
+            Self::Cookie(cookie) => cookie.len(),
             Self::Keepalive(timeout) => timeout.map_or(0, |_| 2),
             Self::Padding(len) => usize::from(*len),
             Self::ExtendedError(_, text) => 2 + text.len(),
@@ -269,10 +288,7 @@ impl EdnsOption {
                 out.put_slice(&[subnet.source_prefix, subnet.scope_prefix]);
                 out.put_slice(&octets[..usize::from(subnet.source_prefix).div_ceil(8)]);
             }
-            Self::Cookie(cookie) => {
-                out.put_slice(&cookie.client);
-                out.put_slice(&cookie.server);
-            }
+            Self::Cookie(cookie) => cookie.write(out),
             Self::Keepalive(timeout) => {
                 if let Some(timeout) = timeout {
                     out.put_u16(*timeout);

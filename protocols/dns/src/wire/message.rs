@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::BytesMut;
 
 use super::{
-    Class, Edns, Flags, MessageBuilder, MessageView, Name, NoRoom, Rcode, Rdata, RecordType, Section,
+    Class, Edns, Flags, Header, MessageBuilder, MessageView, Name, NoRoom, Rcode, Rdata, RecordType, Section,
 };
 use crate::error::DecodeError;
 
@@ -75,21 +75,9 @@ impl Message {
     /// Names are copied uncompressed, so a message of 64 KiB made for it may take some 5 MiB.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let view = MessageView::new(bytes)?;
-        view.check()?;
-        let opt = view.opt()?;
-        let mut message = Self {
-            id: view.id(),
-            flags: view.flags().with_rcode(Rcode::NOERROR),
-            rcode: view.rcode()?,
-            edns: opt.map(Edns::from_view),
-            ..Self::default()
-        };
-        // As many as the header counts, and no more than there is room for: a record has 11 bytes at least.
-        let room = |count: u16| usize::from(count).min(bytes.len() / 11);
-        let [_, answers, authorities, additionals] = view.counts();
-        message.answers.reserve_exact(room(answers));
-        message.authorities.reserve_exact(room(authorities));
-        message.additionals.reserve_exact(room(additionals.saturating_sub(u16::from(opt.is_some()))));
+        let mut message =
+            Self { id: view.id(), flags: view.flags().with_rcode(Rcode::NOERROR), ..Self::default() };
+        let mut at = Header::LEN;
         for question in view.questions() {
             let question = question?;
             message.questions.push(Question {
@@ -97,24 +85,37 @@ impl Message {
                 rtype: question.rtype,
                 class: question.class,
             });
+            at = question.end;
         }
+        let [_, answers, authorities, additionals] = view.counts();
         // The data of all records of a message of usual size lie in one allocation; those of a large one do not, lest one that is
         // kept holds all of it.
-        let mut arena = (bytes.len() <= SHARED).then(|| BytesMut::with_capacity(bytes.len()));
-        let mut known = None;
-        for record in view.records() {
+        let mut arena = (bytes.len() <= SHARED).then(BytesMut::new);
+        let mut opt = None;
+        let mut records = view.records_from(at);
+        for record in records.by_ref() {
             let record = record?;
-            let section = match record.section() {
-                Section::Answer => &mut message.answers,
-                Section::Authority => &mut message.authorities,
-                Section::Additional if record.rtype() == RecordType::OPT => continue,
-                Section::Additional => &mut message.additionals,
+            let (section, count) = match record.section() {
+                _ if record.rtype() == RecordType::OPT => {
+                    record.as_only_opt(&mut opt)?;
+                    continue;
+                }
+                Section::Answer => (&mut message.answers, answers),
+                Section::Authority => (&mut message.authorities, authorities),
+                Section::Additional => (&mut message.additionals, additionals),
             };
+            if section.is_empty() {
+                // As many as the header counts, and no more than there is room for: a record has 11 bytes at least.
+                section.reserve_exact(usize::from(count).min(bytes.len() / 11));
+            }
             section.push(match &mut arena {
-                Some(arena) => record.to_record_in(arena, &mut known)?,
+                Some(arena) => record.to_record_in(arena)?,
                 None => record.to_record()?,
             });
         }
+        records.finish()?;
+        message.rcode = view.rcode_with(opt);
+        message.edns = opt.map(Edns::from_view);
         Ok(message)
     }
 

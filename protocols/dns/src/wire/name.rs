@@ -16,7 +16,8 @@ pub const MAX_NAME_LEN: usize = 255;
 /// An owned, uncompressed, absolute name.
 ///
 /// Equality and hashing ignore ASCII case; the order is DNSSEC's canonical order (RFC 4034 section 6.1), in which a
-/// name's descendants follow it directly. Clones share their bytes.
+/// name's descendants follow it directly. A name of up to 38 bytes on the wire, as most are, needs no allocation; clones of a longer one
+/// share their bytes.
 ///
 /// ```
 /// use glowplug_dns::Name;
@@ -26,17 +27,32 @@ pub const MAX_NAME_LEN: usize = 255;
 /// # Ok::<_, glowplug_dns::NameError>(())
 /// ```
 #[derive(Clone)]
-pub struct Name(Arc<[u8]>);
+pub struct Name(Wire);
+
+/// The longest name that lies in the value itself.
+const SHORT: usize = 38;
+
+#[derive(Clone)]
+enum Wire {
+    Short(u8, [u8; SHORT]),
+    Long(Arc<[u8]>),
+}
 
 impl Name {
     /// The root.
     pub fn root() -> Self {
-        Self(Arc::from([0]))
+        Self::from_checked(&[0])
     }
 
     /// A name of a wire form that was checked before.
+    #[inline]
     pub(super) fn from_checked(wire: &[u8]) -> Self {
-        Self(Arc::from(wire))
+        if wire.len() > SHORT {
+            return Self(Wire::Long(Arc::from(wire)));
+        }
+        let mut short = [0; SHORT];
+        short[..wire.len()].copy_from_slice(wire);
+        Self(Wire::Short(wire.len() as u8, short))
     }
 
     /// A name of the given wire form, which must be one whole uncompressed name.
@@ -72,31 +88,29 @@ impl Name {
             _ => {}
         }
         let mut builder = NameBuilder::new();
-        let mut label = [0; 63];
-        let mut len = 0;
         let mut absolute = false;
         let mut rest = text;
-        while let [byte, tail @ ..] = rest {
-            rest = tail;
-            absolute = *byte == b'.';
-            let byte = match byte {
-                b'.' => {
-                    builder.label(&label[..len])?;
-                    len = 0;
-                    continue;
+        while !rest.is_empty() {
+            let plain = rest.iter().position(|byte| matches!(byte, b'.' | b'\\')).unwrap_or(rest.len());
+            let (label, tail) = rest.split_at(plain);
+            builder.extend(label)?;
+            absolute = false;
+            rest = match tail {
+                [b'.', rest @ ..] => {
+                    builder.close()?;
+                    absolute = true;
+                    rest
                 }
-                b'\\' => {
+                [_, rest @ ..] => {
                     let (byte, used) = crate::text::unescape(rest).ok_or(NameError::BadEscape)?;
-                    rest = &rest[used..];
-                    byte
+                    builder.extend(&[byte])?;
+                    &rest[used..]
                 }
-                byte => *byte,
+                [] => tail,
             };
-            *label.get_mut(len).ok_or(NameError::LabelTooLong)? = byte;
-            len += 1;
         }
         if !absolute {
-            builder.label(&label[..len])?;
+            builder.close()?;
             for label in origin.iter().flat_map(|origin| origin.as_ref().labels()) {
                 builder.label(label)?;
             }
@@ -142,12 +156,16 @@ impl Name {
     /// The name as a borrowed one.
     #[inline]
     pub fn as_ref(&self) -> NameRef<'_> {
-        NameRef::plain(&self.0)
+        NameRef::plain(self.as_wire())
     }
 
     /// The name on the wire.
+    #[inline]
     pub fn as_wire(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Wire::Short(len, short) => &short[..usize::from(*len)],
+            Wire::Long(long) => long,
+        }
     }
 
     /// The labels from the left, without the root.
@@ -157,14 +175,15 @@ impl Name {
 
     /// True for the root.
     pub fn is_root(&self) -> bool {
-        self.0.len() == 1
+        self.as_wire().len() == 1
     }
 
     /// The name without its first label; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
-        match self.0[0] {
+        let wire = self.as_wire();
+        match wire[0] {
             0 => None,
-            label => Some(Self(Arc::from(&self.0[usize::from(label) + 1..]))),
+            label => Some(Self::from_checked(&wire[usize::from(label) + 1..])),
         }
     }
 
@@ -175,25 +194,27 @@ impl Name {
 
     /// How many bytes of labels this name has in front of `ancestor`; `None` if it does not lie there.
     fn prefix_len(&self, ancestor: &Self) -> Option<usize> {
-        let want = self.0.len().checked_sub(ancestor.0.len())?;
+        let (wire, end) = (self.as_wire(), ancestor.as_wire());
+        let want = wire.len().checked_sub(end.len())?;
         let mut at = 0;
         while at < want {
-            at += usize::from(self.0[at]) + 1;
+            at += usize::from(wire[at]) + 1;
         }
-        (at == want && self.0[at..].eq_ignore_ascii_case(&ancestor.0)).then_some(want)
+        (at == want && wire[at..].eq_ignore_ascii_case(end)).then_some(want)
     }
 
     /// The name with `old` at its end replaced by `new`, as a DNAME does (RFC 6672). `Ok(None)` if the name does not lie
     /// below `old`; an error if the result would be too long.
     pub fn replace_suffix(&self, old: &Self, new: &Self) -> Result<Option<Self>, NameError> {
         let Some(keep) = self.prefix_len(old).filter(|keep| *keep > 0) else { return Ok(None) };
-        if keep + new.0.len() > MAX_NAME_LEN {
+        let new = new.as_wire();
+        if keep + new.len() > MAX_NAME_LEN {
             return Err(NameError::TooLong);
         }
         let mut buffer = [0; MAX_NAME_LEN];
-        buffer[..keep].copy_from_slice(&self.0[..keep]);
-        buffer[keep..keep + new.0.len()].copy_from_slice(&new.0);
-        Ok(Some(Self(Arc::from(&buffer[..keep + new.0.len()]))))
+        buffer[..keep].copy_from_slice(&self.as_wire()[..keep]);
+        buffer[keep..keep + new.len()].copy_from_slice(new);
+        Ok(Some(Self::from_checked(&buffer[..keep + new.len()])))
     }
 
     /// This name's labels in front of `suffix`: `www` and `example.org` make `www.example.org`.
@@ -211,11 +232,12 @@ impl Name {
 
     /// A copy in lower case.
     pub fn to_lowercase(&self) -> Self {
-        let mut bytes: Arc<[u8]> = Arc::from(&*self.0);
-        if let Some(bytes) = Arc::get_mut(&mut bytes) {
-            bytes.make_ascii_lowercase();
-        }
-        Self(bytes)
+        let (wire, mut buffer) = (self.as_wire(), [0; MAX_NAME_LEN]);
+        let lower = &mut buffer[..wire.len()];
+        lower.copy_from_slice(wire);
+        // Length bytes are below 64 and thus no letters.
+        lower.make_ascii_lowercase();
+        Self::from_checked(lower)
     }
 
     /// The name under `in-addr.arpa` or `ip6.arpa` at which an address has its PTR records (RFC 1035 section 3.5, RFC
@@ -256,7 +278,7 @@ impl Name {
 impl PartialEq for Name {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        self.as_wire().eq_ignore_ascii_case(other.as_wire())
     }
 }
 
@@ -284,16 +306,17 @@ impl Hash for Name {
 impl Ord for Name {
     /// RFC 4034 section 6.1: label by label from the right, as lower-case bytes.
     fn cmp(&self, other: &Self) -> Ordering {
+        let (mine, theirs) = (self.as_wire(), other.as_wire());
         let (mut a, mut b) = ([0; 128], [0; 128]);
-        let (a, b) = (label_starts(&self.0, &mut a), label_starts(&other.0, &mut b));
+        let (a, b) = (label_starts(mine, &mut a), label_starts(theirs, &mut b));
         let label = |name: &'_ [u8], at: u8| {
             let (at, len) = (usize::from(at) + 1, usize::from(name[usize::from(at)]));
             (at, at + len)
         };
         for (x, y) in a.iter().rev().zip(b.iter().rev()) {
-            let ((x, x_end), (y, y_end)) = (label(&self.0, *x), label(&other.0, *y));
-            let x = self.0[x..x_end].iter().map(u8::to_ascii_lowercase);
-            let order = x.cmp(other.0[y..y_end].iter().map(u8::to_ascii_lowercase));
+            let ((x, x_end), (y, y_end)) = (label(mine, *x), label(theirs, *y));
+            let x = mine[x..x_end].iter().map(u8::to_ascii_lowercase);
+            let order = x.cmp(theirs[y..y_end].iter().map(u8::to_ascii_lowercase));
             if order.is_ne() {
                 return order;
             }
@@ -372,34 +395,48 @@ impl From<Infallible> for NameError {
 /// Puts a name together label by label.
 struct NameBuilder {
     buffer: [u8; MAX_NAME_LEN],
+    /// What is whole: labels with their length bytes.
     len: usize,
+    /// Bytes of the label that is being written.
+    open: usize,
 }
 
 impl NameBuilder {
     fn new() -> Self {
-        Self { buffer: [0; MAX_NAME_LEN], len: 0 }
+        Self { buffer: [0; MAX_NAME_LEN], len: 0, open: 0 }
     }
 
-    fn label(&mut self, label: &[u8]) -> Result<(), NameError> {
-        if label.is_empty() {
-            return Err(NameError::EmptyLabel);
-        }
-        if label.len() > 63 {
+    /// Adds to the label that is being written.
+    fn extend(&mut self, bytes: &[u8]) -> Result<(), NameError> {
+        let at = self.len + 1 + self.open;
+        self.open += bytes.len();
+        if self.open > 63 {
             return Err(NameError::LabelTooLong);
         }
-        let end = self.len + 1 + label.len();
         // One byte stays for the root.
-        if end > MAX_NAME_LEN - 1 {
-            return Err(NameError::TooLong);
-        }
-        self.buffer[self.len] = label.len() as u8;
-        self.buffer[self.len + 1..end].copy_from_slice(label);
-        self.len = end;
+        let room = self.buffer[..MAX_NAME_LEN - 1].get_mut(at..at + bytes.len());
+        room.ok_or(NameError::TooLong)?.copy_from_slice(bytes);
         Ok(())
     }
 
+    /// Ends the label that is being written.
+    fn close(&mut self) -> Result<(), NameError> {
+        if self.open == 0 {
+            return Err(NameError::EmptyLabel);
+        }
+        self.buffer[self.len] = self.open as u8;
+        self.len += 1 + self.open;
+        self.open = 0;
+        Ok(())
+    }
+
+    fn label(&mut self, label: &[u8]) -> Result<(), NameError> {
+        self.extend(label)?;
+        self.close()
+    }
+
     fn finish(self) -> Name {
-        Name(Arc::from(&self.buffer[..=self.len]))
+        Name::from_checked(&self.buffer[..=self.len])
     }
 }
 

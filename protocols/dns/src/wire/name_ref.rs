@@ -19,6 +19,7 @@ const MAX_POINTERS: usize = 127;
 #[derive(Clone, Copy)]
 pub struct NameRef<'a> {
     message: &'a [u8],
+    /// Where its first label stands, or the root: behind the pointers that it may begin with.
     at: usize,
     /// Length without compression, the root's zero byte included.
     len: u8,
@@ -72,12 +73,12 @@ impl<'a> NameRef<'a> {
         mut len: usize,
     ) -> Result<(Self, usize), DecodeError> {
         let next = position + 2;
-        let mut piece = at;
-        let mut pointers = 0;
+        let (mut start, mut piece) = (at, at);
+        let (mut pointers, mut plain) = (0, true);
         loop {
             let error = |reason| Err(DecodeError::new(position, reason));
             match message.get(position) {
-                Some(0) => return Ok((Self { message, at, len: len as u8 + 1, plain: false }, next)),
+                Some(0) => return Ok((Self { message, at: start, len: len as u8 + 1, plain }, next)),
                 Some(&label @ 1..=63) => {
                     len += usize::from(label) + 1;
                     if len > MAX_NAME_LEN - 1 {
@@ -98,8 +99,12 @@ impl<'a> NameRef<'a> {
                     if pointers > MAX_POINTERS {
                         return error(DecodeReason::TooManyPointers);
                     }
-                    piece = target;
-                    position = target;
+                    if len == 0 {
+                        start = target;
+                    } else {
+                        plain = false;
+                    }
+                    (piece, position) = (target, target);
                 }
                 Some(_) => return error(DecodeReason::BadLabelType),
                 None => return error(DecodeReason::UnexpectedEnd),
@@ -138,15 +143,10 @@ impl<'a> NameRef<'a> {
         self.len == 1
     }
 
-    /// The bytes of the name when it lies uncompressed in one piece.
+    /// The bytes of the name when all of it lies in one piece, be that here or where a pointer leads.
     #[inline]
     pub fn as_plain(self) -> Option<&'a [u8]> {
         self.plain.then(|| &self.message[self.at..self.at + usize::from(self.len)])
-    }
-
-    /// Where the name starts in its message.
-    pub const fn offset(self) -> usize {
-        self.at
     }
 
     /// Copies the name uncompressed to the front of `buffer` and returns that part.
@@ -185,7 +185,10 @@ impl<'a> NameRef<'a> {
 
     /// True if the names are equal with their ASCII case.
     pub fn eq_with_case(self, other: NameRef<'_>) -> bool {
-        self.len == other.len && self.labels().eq(other.labels())
+        match (self.as_plain(), other.as_plain()) {
+            (Some(a), Some(b)) => a == b,
+            _ => self.len == other.len && self.labels().eq(other.labels()),
+        }
     }
 }
 

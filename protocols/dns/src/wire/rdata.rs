@@ -88,7 +88,8 @@ impl Rdata {
         Ok(Self::trusted(rtype, wire.freeze()))
     }
 
-    /// Copies record data out of a message into `arena`, which is empty and serves several records: they share its allocation.
+    /// Copies record data out of a message; data that needs an allocation into `arena`, which is empty and has room for that of all records
+    /// once the first has asked for it: they share its allocation.
     pub(crate) fn read_in(
         rtype: RecordType,
         message: &[u8],
@@ -100,14 +101,23 @@ impl Rdata {
             if end - start <= SHORT {
                 return Ok(Self { rtype, wire: Wire::of(&message[start..end]) });
             }
+            Self::make_room(arena, message.len() - start);
             arena.extend_from_slice(&message[start..end]);
         } else {
+            Self::make_room(arena, message.len() - start);
             schema::expand(rtype, Reader::new(message, start, end), arena)?;
         }
         if arena.len() > usize::from(u16::MAX) {
             return Err(DecodeError::new(start, DecodeReason::DataTooLong));
         }
         Ok(Self { rtype, wire: Wire::Long(arena.split().freeze()) })
+    }
+
+    /// Room in an arena that has none at all.
+    fn make_room(arena: &mut BytesMut, len: usize) {
+        if arena.capacity() == 0 {
+            arena.reserve(len);
+        }
     }
 
     /// Record data that was put together by one of the functions below.

@@ -126,49 +126,52 @@ impl<'a> MessageView<'a> {
             if record.rtype() != RecordType::OPT {
                 continue;
             }
-            let opt = record.as_opt()?;
-            if found.replace(opt).is_some() {
-                return Err(DecodeError::new(record.owner_at, DecodeReason::SecondOpt));
-            }
+            record.as_only_opt(&mut found)?;
         }
         Ok(found)
     }
 
     /// The whole response code: four bits of the header, eight of EDNS.
     pub fn rcode(self) -> Result<Rcode, DecodeError> {
-        let high = self.opt()?.map_or(0, OptView::high_rcode);
-        Ok(Rcode(u16::from(high) << 4 | self.header.flags.low_rcode().0))
+        self.opt().map(|opt| self.rcode_with(opt))
+    }
+
+    /// The whole response code, with the OPT record that was found before.
+    pub(crate) fn rcode_with(self, opt: Option<OptView<'_>>) -> Rcode {
+        let high = opt.map_or(0, OptView::high_rcode);
+        Rcode(u16::from(high) << 4 | self.header.flags.low_rcode().0)
     }
 
     /// Decodes everything once, and so proves the whole message well-formed: questions, owners, record data, EDNS, and
     /// no bytes behind.
     pub fn check(self) -> Result<(), DecodeError> {
+        let mut at = Header::LEN;
         for question in self.questions() {
-            question?;
+            at = question?.end;
         }
-        let mut records = self.records();
-        let mut opts = 0;
+        self.check_records(at)
+    }
+
+    /// As [`check`](Self::check), of what follows the questions, which end at `at`.
+    pub(crate) fn check_records(self, at: usize) -> Result<(), DecodeError> {
+        let mut records = self.records_from(at);
+        let mut opt = None;
         for record in records.by_ref() {
             let record = record?;
             if record.rtype() == RecordType::OPT {
-                record.as_opt()?;
-                if record.section() != Section::Additional {
-                    return Err(edns::misplaced(record.owner_at));
-                }
-                opts += 1;
-                if opts > 1 {
-                    return Err(DecodeError::new(record.owner_at, DecodeReason::SecondOpt));
-                }
+                record.as_only_opt(&mut opt)?;
                 continue;
             }
             record.owner()?;
             record.data()?;
         }
-        let end = records.position()?;
-        if end != self.bytes.len() {
-            return Err(DecodeError::new(end, DecodeReason::TrailingBytes));
-        }
-        Ok(())
+        records.finish()
+    }
+
+    /// The records of all sections, given where the questions end.
+    pub(super) fn records_from(self, at: usize) -> Records<'a> {
+        let [_, answers, authorities, additionals] = self.header.counts;
+        Records { at, left: [0, answers, authorities, additionals], ..self.records() }
     }
 }
 
@@ -289,21 +292,14 @@ impl<'a> RecordView<'a> {
         })
     }
 
-    /// An owned copy like [`to_record`](Self::to_record), whose data lies in `arena` and whose name is that of the record before it when
-    /// both point to the same place.
-    pub(super) fn to_record_in(
-        self,
-        arena: &mut bytes::BytesMut,
-        known: &mut Option<([u8; 2], super::Name)>,
-    ) -> Result<super::Record, DecodeError> {
-        let pointer = self.message[self.owner_at..].first_chunk().copied().filter(|[high, _]| *high >= 0xc0);
-        let name = match (pointer, &*known) {
-            (Some(pointer), Some((same, name))) if pointer == *same => name.clone(),
-            _ => self.owner()?.to_name(),
-        };
-        *known = pointer.map(|pointer| (pointer, name.clone()));
-        let data = super::Rdata::read_in(self.rtype, self.message, self.data_at, self.data_end, arena)?;
-        Ok(super::Record { name, class: self.class, ttl: self.ttl, data })
+    /// An owned copy like [`to_record`](Self::to_record). Data that needs an allocation lies in `arena`, with that of other records.
+    pub(super) fn to_record_in(self, arena: &mut bytes::BytesMut) -> Result<super::Record, DecodeError> {
+        Ok(super::Record {
+            name: self.owner()?.to_name(),
+            class: self.class,
+            ttl: self.ttl,
+            data: super::Rdata::read_in(self.rtype, self.message, self.data_at, self.data_end, arena)?,
+        })
     }
 
     /// The record as EDNS sees it. RFC 6891 section 6.1.2: its owner is the root.
@@ -313,6 +309,18 @@ impl<'a> RecordView<'a> {
         }
         self.data()?;
         Ok(OptView { class: self.class.0, ttl: self.ttl, data: self.raw_data() })
+    }
+
+    /// The same, in its place, and without another before it in `known`.
+    pub(super) fn as_only_opt(self, known: &mut Option<OptView<'a>>) -> Result<(), DecodeError> {
+        let opt = self.as_opt()?;
+        if self.section != Section::Additional {
+            return Err(edns::misplaced(self.owner_at));
+        }
+        if known.replace(opt).is_some() {
+            return Err(DecodeError::new(self.owner_at, DecodeReason::SecondOpt));
+        }
+        Ok(())
     }
 }
 
@@ -356,9 +364,15 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Where the walk stands; at the end, where the last section ends.
-    fn position(&self) -> Result<usize, DecodeError> {
-        self.failed.map_or(Ok(self.at), Err)
+    /// At the end of the last section: nothing may be behind it.
+    pub(super) fn finish(&self) -> Result<(), DecodeError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None if self.at != self.message.len() => {
+                Err(DecodeError::new(self.at, DecodeReason::TrailingBytes))
+            }
+            None => Ok(()),
+        }
     }
 
     #[inline]

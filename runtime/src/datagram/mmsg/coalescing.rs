@@ -4,7 +4,7 @@
 ///
 /// It saves nearly everything where a peer sends a lot, and costs some where many peers send a little, for what the system then has to
 /// say of each datagram. So it is tried when datagrams come as if it paid, and left again when it does not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Coalescing {
     pub(super) on: bool,
     /// Calls in a row that brought nothing put together, while it is on; calls to go before it may be tried again, while it is off.
@@ -20,7 +20,16 @@ pub(super) enum Switch {
     Off,
 }
 
+impl Default for Coalescing {
+    fn default() -> Self {
+        Self { on: false, calls: Self::WARM_UP, failures: 0 }
+    }
+}
+
 impl Coalescing {
+    /// Calls until the first trial. A socket that lives for a few questions and their answers is gone by then, and a peer who sends a lot
+    /// has hardly begun.
+    const WARM_UP: u32 = 64;
     /// So many datagrams of one way and size in one call look like a peer who sends a lot.
     pub(super) const RUN: usize = 8;
     /// A trial is over after so many calls without a datagram put together.
@@ -61,6 +70,7 @@ mod tests {
     #[test]
     fn it_is_tried_when_it_may_pay_and_left_when_it_does_not() {
         let mut coalescing = Coalescing::default();
+        assert!((1..Coalescing::WARM_UP).all(|_| coalescing.came(64, false).is_none()));
         assert_eq!(coalescing.came(7, false), None);
         assert_eq!(coalescing.came(8, false), Some(Switch::On));
         coalescing.switched(true);

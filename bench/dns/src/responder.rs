@@ -1,0 +1,89 @@
+//! What answers the lookups: a process of its own, so that its work, its memory and its instructions are counted with nobody's.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::{Child, Command, Stdio};
+
+use glowplug::runtime::datagram::{Io, RecvBatch, SendBatch};
+
+const ROLE: &str = "responder";
+/// The responder's core and ours: work and server do not share one.
+const SERVER_CORE: usize = 0;
+const CLIENT_CORE: usize = 1;
+
+/// The process, for as long as it is wanted.
+pub struct Responder {
+    child: Child,
+    pub at: SocketAddr,
+}
+
+impl Responder {
+    pub fn start() -> Self {
+        bench_harness::pin(SERVER_CORE);
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .arg(ROLE)
+            .stdout(Stdio::piped())
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("this program starts");
+        bench_harness::pin(CLIENT_CORE);
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the responder says where it is");
+        Self { child, at: line.trim().parse().expect("an address") }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Answers for ever, if this process is the responder.
+pub fn answer_if_asked() {
+    if std::env::args().nth(1).as_deref() != Some(ROLE) {
+        return;
+    }
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    println!("{}", socket.local_addr().expect("an address"));
+    // With the one who started it, it ends.
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+    serve(&socket);
+}
+
+/// Answers every query with one address, as fast as the system lets it.
+fn serve(socket: &UdpSocket) -> ! {
+    let (mut input, mut output) = (RecvBatch::new(), SendBatch::new());
+    let mut io = Io::new(socket).expect("a socket");
+    let mut reply = Vec::new();
+    loop {
+        // Batches do not wait; this does.
+        let waited = socket.peek_from(&mut [0]);
+        if waited.is_err() || io.recv(socket, &mut input).is_err() {
+            continue;
+        }
+        while let Some(datagram) = input.pop() {
+            answer(&datagram.payload, &mut reply);
+            output.push(datagram.path.remote.into(), &reply);
+        }
+        while !output.is_empty() {
+            let _ = io.send(socket, &mut output);
+        }
+    }
+}
+
+/// Header and question as they came, and one address.
+fn answer(query: &[u8], reply: &mut Vec<u8>) {
+    reply.clear();
+    let name = query[12..].iter().position(|byte| *byte == 0).expect("a name");
+    reply.extend_from_slice(&query[..12 + name + 5]);
+    reply[2] = 0x80 | query[2] & 1;
+    reply[3] = 0x80;
+    reply[4..12].copy_from_slice(&[0, 1, 0, 1, 0, 0, 0, 0]);
+    reply.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 192, 0, 2, 1]);
+}
