@@ -11,7 +11,6 @@
 //! timing: it may answer it in the middle, or refuse it and close the connection. So requests wait here until the one
 //! before has had its last answer.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
@@ -61,8 +60,8 @@ struct Queued {
 /// What is to be sent.
 #[derive(Debug)]
 enum Body {
-    /// A request that was given away. On the heap, for it is large and is moved about.
-    Request(Box<Request>),
+    /// A request that was given away.
+    Request(Request),
     /// The frame of one that stayed with its owner.
     Frame(SendBuf),
 }
@@ -221,7 +220,7 @@ impl ClientConnection {
         match self.admit(&request) {
             Ok(len) => {
                 let answers = request.answers();
-                let body = Body::Request(Box::new(request));
+                let body = Body::Request(request);
                 self.push(Queued { token, answers, body, len, timeout, limit });
                 Ok(())
             }

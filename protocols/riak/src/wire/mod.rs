@@ -50,13 +50,23 @@ pub use self::writer::Sink;
 pub use crate::error::{DecodeError, DecodeReason};
 
 pub(crate) mod sealed {
+    use bytes::Bytes;
+
     use super::reader::Reader;
     use super::writer::{Sink, Writer};
+    use super::{DecodeError, DecodeLimits};
 
     #[allow(unnameable_types, reason = "messages are declared in this crate alone")]
     pub trait Merge {
         /// Fills a message from the fields up to the end of the reader's innermost message.
         fn merge(&mut self, reader: &mut Reader<'_>);
+        /// Fills a blank message from a whole body.
+        #[inline]
+        fn merge_all(&mut self, body: &Bytes, limits: DecodeLimits) -> Result<(), DecodeError> {
+            let mut reader = Reader::new(body, limits);
+            self.merge(&mut reader);
+            reader.finish()
+        }
         /// Writes the fields.
         fn write<S: Sink>(&self, out: &mut Writer<'_, S>);
     }
@@ -104,18 +114,14 @@ pub trait Message: sealed::Merge + Reflect + Clear + Clone + Default + PartialEq
     #[inline]
     fn decode_within(body: &Bytes, limits: DecodeLimits) -> Result<Self, DecodeError> {
         let mut message = Self::default();
-        let mut reader = reader::Reader::new(body, limits);
-        message.merge(&mut reader);
-        reader.finish().map(|()| message)
+        message.merge_all(body, limits).map(|()| message)
     }
 
     /// Decodes into a message that was used before, whose memory is used again. After an error the content is
     /// unspecified.
     fn decode_from(&mut self, body: &Bytes, limits: DecodeLimits) -> Result<(), DecodeError> {
         self.clear();
-        let mut reader = reader::Reader::new(body, limits);
-        self.merge(&mut reader);
-        reader.finish()
+        self.merge_all(body, limits)
     }
 }
 
