@@ -384,7 +384,10 @@ impl SetBucketType {
 impl MapReduce {
     /// Runs a job written in JSON.
     pub fn json(job: impl Into<Blob>) -> Self {
-        Self(Box::new(RpbMapRedReq { request: job.into(), content_type: Blob::from_static(b"application/json") }))
+        Self(Box::new(RpbMapRedReq {
+            request: job.into(),
+            content_type: Blob::from_static(b"application/json"),
+        }))
     }
 
     /// Runs a job written as an Erlang term.
@@ -400,7 +403,13 @@ impl Index {
     fn query(bucket: impl Into<Bucket>, index: impl Into<Blob>, qtype: IndexQueryType) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
         let index = index.into();
-        Self(Box::new(RpbIndexReq { bucket: name, index, qtype, r#type: bucket_type, ..RpbIndexReq::default() }))
+        Self(Box::new(RpbIndexReq {
+            bucket: name,
+            index,
+            qtype,
+            r#type: bucket_type,
+            ..RpbIndexReq::default()
+        }))
     }
 
     /// The keys whose entry in `index` is `value`.
@@ -439,7 +448,12 @@ impl Scan {
     pub fn new(bucket: impl Into<Bucket>, start: impl Into<Blob>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
         let start_key = start.into();
-        Self(Box::new(RpbCSBucketReq { bucket: name, start_key, r#type: bucket_type, ..RpbCSBucketReq::default() }))
+        Self(Box::new(RpbCSBucketReq {
+            bucket: name,
+            start_key,
+            r#type: bucket_type,
+            ..RpbCSBucketReq::default()
+        }))
     }
 }
 
@@ -470,7 +484,11 @@ impl AddToLegacyCounter {
 impl GetLegacyCounter {
     /// Reads the counter at `key` of a bucket of the type `default`.
     pub fn new(bucket: impl Into<Blob>, key: impl Into<Blob>) -> Self {
-        Self(Box::new(RpbCounterGetReq { bucket: bucket.into(), key: key.into(), ..RpbCounterGetReq::default() }))
+        Self(Box::new(RpbCounterGetReq {
+            bucket: bucket.into(),
+            key: key.into(),
+            ..RpbCounterGetReq::default()
+        }))
     }
 }
 
@@ -496,7 +514,12 @@ impl UpdateData {
     pub fn with_new_key(bucket: impl Into<Bucket>, change: impl Into<Change>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
         let r#type = bucket_type.unwrap_or(DEFAULT_TYPE);
-        Self(Box::new(DtUpdateReq { bucket: name, r#type, op: change.into().into(), ..DtUpdateReq::default() }))
+        Self(Box::new(DtUpdateReq {
+            bucket: name,
+            r#type,
+            op: change.into().into(),
+            ..DtUpdateReq::default()
+        }))
     }
 }
 

@@ -141,7 +141,8 @@ impl<R: Runtime> Cluster<R> {
                 // The others have rested as long, or longer.
                 self.pool.clear(&ticket.node());
             }
-            match self.connect(ticket.node(), tried, deadline).await {
+            // On the heap, since it is the rare case, and would be most of every request's future.
+            match Box::pin(self.connect(ticket.node(), tried, deadline)).await {
                 Ok(connection) => {
                     let (connection, opened) = (Box::new(connection), self.runtime().now());
                     return Ok(Open { connection, lease, node, reused: false, opened });

@@ -44,13 +44,10 @@ impl<R: Runtime> Client<R> {
     /// object, [`ask`](Self::ask) with a [`Get`].
     ///
     /// Dropping the future: as for [`ask`](Self::ask).
-    pub fn get(
-        &self,
-        location: impl Into<Location>,
-    ) -> impl Future<Output = Result<Option<Object>, Error>> {
+    pub fn get(&self, location: impl Into<Location>) -> impl Future<Output = Result<Option<Object>, Error>> {
         // No `async fn`: the future would hold what the request is made of beside the request.
-        let asked = self.ask(Get::new(location));
-        async move { Ok(asked.await?.found().filter(|object| !object.is_deleted())) }
+        let get = Get::new(location);
+        async move { Ok(self.ask(get).await?.found().filter(|object| !object.is_deleted())) }
     }
 
     /// Writes a new object. Over one that is there it makes a sibling, or replaces it if the bucket keeps none: to replace what was read, send

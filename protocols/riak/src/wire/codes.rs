@@ -9,13 +9,14 @@ use bytes::Bytes;
 
 use super::aae::*;
 use super::dt::*;
+use super::frame::put_frame_of_len;
 use super::kv::*;
 use super::repl::*;
 use super::riak::*;
 use super::search::*;
 use super::ts::*;
 use super::yokozuna::*;
-use super::{DecodeError, DecodeLimits, DecodeReason, Message, Reflect, Sink, put_frame};
+use super::{DecodeError, DecodeLimits, DecodeReason, Message, Reflect, Sink};
 
 /// The byte that says which message a frame carries.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,8 +196,13 @@ macro_rules! either {
 
             /// Appends the message in its frame. (A message of 4 GiB has none; the connections refuse it.)
             pub fn encode_frame<S: Sink>(&self, out: &mut S) {
+                self.encode_frame_of_len(self.encoded_len(), out);
+            }
+
+            /// The same for who has [measured](Self::encoded_len) the message.
+            pub(crate) fn encode_frame_of_len<S: Sink>(&self, len: usize, out: &mut S) {
                 match self {
-                    $(Self::$message(message) => put_frame(Code($code), &**message, out),)*
+                    $(Self::$message(message) => put_frame_of_len(Code($code), len, &**message, out),)*
                 }
             }
 

@@ -52,7 +52,7 @@ pub use crate::error::{DecodeError, DecodeReason};
 pub(crate) mod sealed {
     use bytes::Bytes;
 
-    use super::reader::Reader;
+    use super::reader::{Key, Reader};
     use super::writer::{Sink, Writer};
     use super::{DecodeError, DecodeLimits};
 
@@ -60,12 +60,18 @@ pub(crate) mod sealed {
     pub trait Merge {
         /// Fills a message from the fields up to the end of the reader's innermost message.
         fn merge(&mut self, reader: &mut Reader<'_>);
+        /// Reads the field whose key was just read, or passes over it.
+        fn merge_field(&mut self, key: Key, reader: &mut Reader<'_>);
         /// Fills a blank message from a whole body.
         #[inline]
         fn merge_all(&mut self, body: &Bytes, limits: DecodeLimits) -> Result<(), DecodeError> {
             let mut reader = Reader::new(body, limits);
             self.merge(&mut reader);
             reader.finish()
+        }
+        /// True when the message takes less than 128 bytes, as can be told at a glance. `false` says nothing.
+        fn is_short(&self) -> bool {
+            false
         }
         /// Writes the fields.
         fn write<S: Sink>(&self, out: &mut Writer<'_, S>);
@@ -128,6 +134,7 @@ pub trait Message: sealed::Merge + Reflect + Clear + Clone + Default + PartialEq
 impl<M: Message> field::Kind for M {
     type Value = Self;
     const WIRE: reader::WireType = reader::WireType::Len;
+    const INLINE_LEN: usize = usize::MAX;
 
     #[inline]
     fn read(reader: &mut reader::Reader<'_>, value: &mut Self) {
@@ -138,9 +145,14 @@ impl<M: Message> field::Kind for M {
 
     #[inline]
     fn write<S: Sink>(key: reader::Key, value: &Self, out: &mut writer::Writer<'_, S>) {
-        out.key(key);
-        out.varint(value.encoded_len() as u64);
-        sealed::Merge::write(value, out);
+        if value.is_short() {
+            let start = out.begin_short(key);
+            sealed::Merge::write(value, out);
+            out.end_short(start);
+        } else {
+            out.head(key, value.encoded_len());
+            sealed::Merge::write(value, out);
+        }
     }
 
     #[inline]
