@@ -101,7 +101,7 @@ fn load(path: &Path) -> Result<Recording, Box<dyn StdError>> {
             requests.push(Request::decode(code, &body, DecodeLimits::default())?);
         } else {
             let response = match Reply::decode(code, &body, DecodeLimits::default())? {
-                Reply::RpbErrorResp(error) => Err(error.into()),
+                Reply::RpbErrorResp(error) => Err((*error).into()),
                 reply => Ok(reply),
             };
             answers.push_back((bytes, response));
@@ -247,7 +247,8 @@ async fn ask(host: &Sim, recording: &Recording, tls: ClientConfig) {
     let url = if recording.with_tls { "riaks://node" } else { "riak://node" };
     let mut refused = None;
     for turn in recording.turns.iter().filter(|turn| turn.is_handshake(recording.with_tls)) {
-        if let Request::RpbAuthReq(RpbAuthReq { user, password }) = &turn.request {
+        if let Request::RpbAuthReq(auth) = &turn.request {
+            let RpbAuthReq { user, password } = &**auth;
             builder = builder.credentials(Credentials::new(user.clone(), password.clone()));
         }
         refused = turn.answers.iter().find_map(|(_, response)| response.clone().err());

@@ -11,7 +11,6 @@
 //! timing: it may answer it in the middle, or refuse it and close the connection. So requests wait here until the one
 //! before has had its last answer.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
@@ -61,8 +60,8 @@ struct Queued {
 /// What is to be sent.
 #[derive(Debug)]
 enum Body {
-    /// A request that was given away. On the heap, for it is large and is moved about.
-    Request(Box<Request>),
+    /// A request that was given away.
+    Request(Request),
     /// The frame of one that stayed with its owner.
     Frame(SendBuf),
 }
@@ -81,6 +80,9 @@ struct Current {
     /// Answers that may be given out before some are released.
     credit: u32,
 }
+
+/// The memory that a connection keeps for the frame of its next request, at most.
+const MAX_SPARE: usize = 4096;
 
 /// The client's end of one connection to a node. See the [module](self).
 ///
@@ -113,6 +115,8 @@ pub struct ClientConnection {
     decoder: Decoder,
     queue: VecDeque<Queued>,
     queued_len: usize,
+    /// An empty buffer for the frame of the next request that stays with its owner.
+    spare: SendBuf,
     current: Option<Current>,
     handshake_deadline: Instant,
     /// Input stood behind the last answer of a request: nobody had asked for it.
@@ -135,6 +139,7 @@ impl ClientConnection {
             decoder: Decoder::new(config.max_frame_len),
             queue: VecDeque::new(),
             queued_len: 0,
+            spare: SendBuf::new(),
             current: None,
             handshake_deadline: now + config.handshake_timeout,
             surplus: false,
@@ -196,8 +201,8 @@ impl ClientConnection {
         deadline: Option<Instant>,
     ) -> Result<(), SubmitError<()>> {
         let len = self.admit(request)?;
-        let mut frame = SendBuf::new();
-        request.encode_frame(&mut frame);
+        let mut frame = core::mem::take(&mut self.spare);
+        request.encode_frame_of_len(len - 1, &mut frame);
         let (answers, timeout) = (request.answers(), self.silence_allowed(request));
         self.push(Queued { token, answers, body: Body::Frame(frame), len, timeout, limit: deadline });
         Ok(())
@@ -221,7 +226,7 @@ impl ClientConnection {
         match self.admit(&request) {
             Ok(len) => {
                 let answers = request.answers();
-                let body = Body::Request(Box::new(request));
+                let body = Body::Request(request);
                 self.push(Queued { token, answers, body, len, timeout, limit });
                 Ok(())
             }
@@ -463,8 +468,13 @@ impl StreamProtocol for ClientConnection {
                 let Some(queued) = self.queue.pop_front() else { return };
                 self.queued_len -= queued.len;
                 match queued.body {
-                    Body::Request(request) => request.encode_frame(out),
-                    Body::Frame(mut frame) => out.append(&mut frame),
+                    Body::Request(request) => request.encode_frame_of_len(queued.len - 1, out),
+                    Body::Frame(mut frame) => {
+                        out.append(&mut frame);
+                        if frame.scratch().capacity() <= MAX_SPARE {
+                            self.spare = frame;
+                        }
+                    }
                 }
                 self.current = Some(Current {
                     token: queued.token,

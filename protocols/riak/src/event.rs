@@ -10,7 +10,6 @@ pub type Response = Result<Reply, ServerError>;
 
 /// What a [`ClientConnection`](crate::ClientConnection) tells.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "an event is moved once, from the machine to whoever polls")]
 #[non_exhaustive]
 pub enum Event {
     /// The node agrees to TLS: do the handshake on the transport now, then call
@@ -24,7 +23,6 @@ pub enum Event {
 
 /// What a [`ServerConnection`](crate::ServerConnection) tells.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "an event is moved once, from the machine to whoever polls")]
 #[non_exhaustive]
 pub enum ServerEvent {
     /// The client asked for TLS and was told yes: send what

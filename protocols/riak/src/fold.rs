@@ -157,7 +157,7 @@ macro_rules! asks {
 
             fn read(reply: Reply) -> Result<$reply, Reply> {
                 match reply {
-                    Reply::$reply(reply) => Ok(reply),
+                    Reply::$reply(reply) => Ok(*reply),
                     other => Err(other),
                 }
             }

@@ -374,7 +374,7 @@ impl From<RpbGetResp> for Fetched {
         } else if wire.content.is_empty() {
             Self::NotFound(vclock)
         } else {
-            Self::Found(Object { vclock, siblings: wire.content.into_iter().map(Content::from).collect() })
+            Self::Found(Object { vclock, siblings: wire.content.map_into_vec(Content::from) })
         }
     }
 }
@@ -391,7 +391,7 @@ pub struct Stored {
 impl From<RpbPutResp> for Stored {
     fn from(wire: RpbPutResp) -> Self {
         let vclock = wire.vclock.map(VClock);
-        let siblings: Vec<_> = wire.content.into_iter().map(Content::from).collect();
+        let siblings = wire.content.map_into_vec(Content::from);
         Self { key: wire.key, object: (!siblings.is_empty()).then_some(Object { vclock, siblings }) }
     }
 }

@@ -13,6 +13,7 @@
 //! assert_eq!(Get::read(reply), Ok(Fetched::NotFound(None)));
 //! ```
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -97,7 +98,7 @@ macro_rules! requests {
         #[doc = concat!("\n\nOptions are those of [`", stringify!($message), "`].")]
         #[derive(Clone, Debug, PartialEq)]
         #[must_use = "a request asks nothing until it is sent"]
-        pub struct $name($message);
+        pub struct $name(Box<$message>);
 
         impl $name {
             $(option_setter!($field: $kind);)*
@@ -160,21 +161,21 @@ requests! {
 
     /// The node's name and version.
     once ServerInfo sends RpbGetServerInfoReq, options {},
-    RpbGetServerInfoResp(reply) => RpbGetServerInfoResp { reply }
+    RpbGetServerInfoResp(reply) => RpbGetServerInfoResp { *reply }
 
     /// Reads an object.
     once Get sends RpbGetReq, options {
         r: quorum, pr: quorum, basic_quorum: flag, notfound_ok: flag, if_modified: vclock, head: flag, deletedvclock: flag,
         timeout: time, sloppy_quorum: flag, n_val: count, node_confirms: count
     },
-    RpbGetResp(reply) => Fetched { reply.into() }
+    RpbGetResp(reply) => Fetched { (*reply).into() }
 
     /// Writes an object. To replace one that was read, use [`Object::put`], which sends the clock.
     once Put sends RpbPutReq, options {
         vclock: vclock, w: quorum, dw: quorum, pw: quorum, return_body: flag, return_head: flag, if_not_modified: flag,
         if_none_match: flag, timeout: time, asis: flag, sloppy_quorum: flag, n_val: count, node_confirms: count
     },
-    RpbPutResp(reply) => Stored { reply.into() }
+    RpbPutResp(reply) => Stored { (*reply).into() }
 
     /// Deletes an object. With the clock of a read, a write made since then survives.
     once Delete sends RpbDelReq, options {
@@ -213,21 +214,21 @@ requests! {
 
     /// Runs a map-reduce job, as a stream.
     stream MapReduce sends RpbMapRedReq, options {},
-    RpbMapRedResp(reply) => RpbMapRedResp { reply }
+    RpbMapRedResp(reply) => RpbMapRedResp { *reply }
 
     /// Queries a secondary index: one reply, or with `stream` a stream.
     either Index sends RpbIndexReq, options {
         return_terms: flag, stream: flag, max_results: count, continuation: continuation, timeout: time, term_regex: bytes,
         pagination_sort: flag, cover_context: bytes
     },
-    RpbIndexResp(reply) => IndexResults { reply.into() }
+    RpbIndexResp(reply) => IndexResults { (*reply).into() }
 
     /// Reads the objects of a bucket in the order of their keys, as a stream.
     stream Scan sends RpbCSBucketReq, options {
         end_key: bytes, start_incl: flag, end_incl: flag, continuation: continuation, max_results: count, timeout: time,
         cover_context: bytes
     },
-    RpbCSBucketResp(reply) => Scanned { reply.into() }
+    RpbCSBucketResp(reply) => Scanned { (*reply).into() }
 
     /// Which vnodes are responsible for a key?
     once Preflist sends RpbGetBucketKeyPreflistReq, options {},
@@ -254,21 +255,21 @@ requests! {
         r: quorum, pr: quorum, basic_quorum: flag, notfound_ok: flag, timeout: time, sloppy_quorum: flag, n_val: count,
         include_context: flag, node_confirms: count
     },
-    DtFetchResp(reply) => FetchedData { reply.into() }
+    DtFetchResp(reply) => FetchedData { (*reply).into() }
 
     /// Changes a data type. To change one that was read, use [`FetchedData::update`], which sends the context.
     once UpdateData sends DtUpdateReq, options {
         context: context, w: quorum, dw: quorum, pw: quorum, return_body: flag, timeout: time, sloppy_quorum: flag,
         n_val: count, include_context: flag, node_confirms: count
     },
-    DtUpdateResp(reply) => UpdatedData { reply.into() }
+    DtUpdateResp(reply) => UpdatedData { (*reply).into() }
 }
 
 impl Ping {
     /// Asks.
     #[allow(clippy::new_without_default, reason = "a request is made on purpose")]
     pub fn new() -> Self {
-        Self(RpbPingReq {})
+        Self(Box::new(RpbPingReq {}))
     }
 }
 
@@ -276,7 +277,7 @@ impl ServerInfo {
     /// Asks.
     #[allow(clippy::new_without_default, reason = "a request is made on purpose")]
     pub fn new() -> Self {
-        Self(RpbGetServerInfoReq {})
+        Self(Box::new(RpbGetServerInfoReq {}))
     }
 }
 
@@ -284,7 +285,10 @@ impl Get {
     /// Reads the object at `location`.
     pub fn new(location: impl Into<Location>) -> Self {
         let Location { bucket: Bucket { bucket_type, name }, key } = location.into();
-        Self(RpbGetReq { bucket: name, key, r#type: bucket_type, ..RpbGetReq::default() })
+        // Filled where it stays, as it is large.
+        let mut get = Box::<RpbGetReq>::default();
+        (get.bucket, get.key, get.r#type) = (name, key, bucket_type);
+        Self(get)
     }
 }
 
@@ -301,8 +305,11 @@ impl Put {
     /// Writes `content` at a key that the node makes; [`Stored::key`] tells which.
     pub fn with_new_key(bucket: impl Into<Bucket>, content: Content) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
-        let content = content.into();
-        Self(RpbPutReq { bucket: name, r#type: bucket_type, content, ..RpbPutReq::default() })
+        // Filled where it stays, as it is large.
+        let mut put = Box::<RpbPutReq>::default();
+        (put.bucket, put.r#type) = (name, bucket_type);
+        put.content = content.into();
+        Self(put)
     }
 
     /// True when doing it twice is the same as doing it once, so that it may be sent again when nobody knows what came of it: it
@@ -317,14 +324,14 @@ impl Delete {
     /// Deletes the object at `location`, whatever is there now unless a clock is set.
     pub fn new(location: impl Into<Location>) -> Self {
         let Location { bucket: Bucket { bucket_type, name }, key } = location.into();
-        Self(RpbDelReq { bucket: name, key, r#type: bucket_type, ..RpbDelReq::default() })
+        Self(Box::new(RpbDelReq { bucket: name, key, r#type: bucket_type, ..RpbDelReq::default() }))
     }
 }
 
 impl ListBuckets {
     /// Lists the buckets of a type; `None` means `default`.
     pub fn new(bucket_type: Option<Blob>) -> Self {
-        Self(RpbListBucketsReq { r#type: bucket_type, stream: Some(true), timeout: None })
+        Self(Box::new(RpbListBucketsReq { r#type: bucket_type, stream: Some(true), timeout: None }))
     }
 }
 
@@ -332,7 +339,7 @@ impl ListKeys {
     /// Lists the keys of `bucket`.
     pub fn new(bucket: impl Into<Bucket>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
-        Self(RpbListKeysReq { bucket: name, r#type: bucket_type, timeout: None })
+        Self(Box::new(RpbListKeysReq { bucket: name, r#type: bucket_type, timeout: None }))
     }
 }
 
@@ -340,7 +347,7 @@ impl GetBucket {
     /// Reads the properties of `bucket`.
     pub fn new(bucket: impl Into<Bucket>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
-        Self(RpbGetBucketReq { bucket: name, r#type: bucket_type })
+        Self(Box::new(RpbGetBucketReq { bucket: name, r#type: bucket_type }))
     }
 }
 
@@ -348,7 +355,7 @@ impl SetBucket {
     /// Changes those properties of `bucket` that are present in `props`.
     pub fn new(bucket: impl Into<Bucket>, props: RpbBucketProps) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
-        Self(RpbSetBucketReq { bucket: name, props, r#type: bucket_type })
+        Self(Box::new(RpbSetBucketReq { bucket: name, props, r#type: bucket_type }))
     }
 }
 
@@ -356,36 +363,39 @@ impl ResetBucket {
     /// Resets the properties of `bucket`.
     pub fn new(bucket: impl Into<Bucket>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
-        Self(RpbResetBucketReq { bucket: name, r#type: bucket_type })
+        Self(Box::new(RpbResetBucketReq { bucket: name, r#type: bucket_type }))
     }
 }
 
 impl GetBucketType {
     /// Reads the properties of the type.
     pub fn new(bucket_type: impl Into<Blob>) -> Self {
-        Self(RpbGetBucketTypeReq { r#type: bucket_type.into() })
+        Self(Box::new(RpbGetBucketTypeReq { r#type: bucket_type.into() }))
     }
 }
 
 impl SetBucketType {
     /// Changes those properties of the type that are present in `props`.
     pub fn new(bucket_type: impl Into<Blob>, props: RpbBucketProps) -> Self {
-        Self(RpbSetBucketTypeReq { r#type: bucket_type.into(), props })
+        Self(Box::new(RpbSetBucketTypeReq { r#type: bucket_type.into(), props }))
     }
 }
 
 impl MapReduce {
     /// Runs a job written in JSON.
     pub fn json(job: impl Into<Blob>) -> Self {
-        Self(RpbMapRedReq { request: job.into(), content_type: Blob::from_static(b"application/json") })
+        Self(Box::new(RpbMapRedReq {
+            request: job.into(),
+            content_type: Blob::from_static(b"application/json"),
+        }))
     }
 
     /// Runs a job written as an Erlang term.
     pub fn erlang(job: impl Into<Blob>) -> Self {
-        Self(RpbMapRedReq {
+        Self(Box::new(RpbMapRedReq {
             request: job.into(),
             content_type: Blob::from_static(b"application/x-erlang-binary"),
-        })
+        }))
     }
 }
 
@@ -393,7 +403,13 @@ impl Index {
     fn query(bucket: impl Into<Bucket>, index: impl Into<Blob>, qtype: IndexQueryType) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
         let index = index.into();
-        Self(RpbIndexReq { bucket: name, index, qtype, r#type: bucket_type, ..RpbIndexReq::default() })
+        Self(Box::new(RpbIndexReq {
+            bucket: name,
+            index,
+            qtype,
+            r#type: bucket_type,
+            ..RpbIndexReq::default()
+        }))
     }
 
     /// The keys whose entry in `index` is `value`.
@@ -432,7 +448,12 @@ impl Scan {
     pub fn new(bucket: impl Into<Bucket>, start: impl Into<Blob>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
         let start_key = start.into();
-        Self(RpbCSBucketReq { bucket: name, start_key, r#type: bucket_type, ..RpbCSBucketReq::default() })
+        Self(Box::new(RpbCSBucketReq {
+            bucket: name,
+            start_key,
+            r#type: bucket_type,
+            ..RpbCSBucketReq::default()
+        }))
     }
 }
 
@@ -440,7 +461,7 @@ impl Preflist {
     /// Asks about the key at `location`. Releases up to 3.2 close the connection when its bucket has a type.
     pub fn new(location: impl Into<Location>) -> Self {
         let Location { bucket: Bucket { bucket_type, name }, key } = location.into();
-        Self(RpbGetBucketKeyPreflistReq { bucket: name, key, r#type: bucket_type })
+        Self(Box::new(RpbGetBucketKeyPreflistReq { bucket: name, key, r#type: bucket_type }))
     }
 }
 
@@ -448,7 +469,7 @@ impl Coverage {
     /// Asks for a plan that covers `bucket`.
     pub fn new(bucket: impl Into<Bucket>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
-        Self(RpbCoverageReq { bucket: name, r#type: bucket_type, ..RpbCoverageReq::default() })
+        Self(Box::new(RpbCoverageReq { bucket: name, r#type: bucket_type, ..RpbCoverageReq::default() }))
     }
 }
 
@@ -456,14 +477,18 @@ impl AddToLegacyCounter {
     /// Adds `amount` to the counter at `key` of a bucket of the type `default`.
     pub fn new(bucket: impl Into<Blob>, key: impl Into<Blob>, amount: i64) -> Self {
         let (bucket, key) = (bucket.into(), key.into());
-        Self(RpbCounterUpdateReq { bucket, key, amount, ..RpbCounterUpdateReq::default() })
+        Self(Box::new(RpbCounterUpdateReq { bucket, key, amount, ..RpbCounterUpdateReq::default() }))
     }
 }
 
 impl GetLegacyCounter {
     /// Reads the counter at `key` of a bucket of the type `default`.
     pub fn new(bucket: impl Into<Blob>, key: impl Into<Blob>) -> Self {
-        Self(RpbCounterGetReq { bucket: bucket.into(), key: key.into(), ..RpbCounterGetReq::default() })
+        Self(Box::new(RpbCounterGetReq {
+            bucket: bucket.into(),
+            key: key.into(),
+            ..RpbCounterGetReq::default()
+        }))
     }
 }
 
@@ -472,7 +497,7 @@ impl FetchData {
     pub fn new(location: impl Into<Location>) -> Self {
         let Location { bucket: Bucket { bucket_type, name }, key } = location.into();
         let r#type = bucket_type.unwrap_or(DEFAULT_TYPE);
-        Self(DtFetchReq { bucket: name, key, r#type, ..DtFetchReq::default() })
+        Self(Box::new(DtFetchReq { bucket: name, key, r#type, ..DtFetchReq::default() }))
     }
 }
 
@@ -489,7 +514,12 @@ impl UpdateData {
     pub fn with_new_key(bucket: impl Into<Bucket>, change: impl Into<Change>) -> Self {
         let Bucket { bucket_type, name } = bucket.into();
         let r#type = bucket_type.unwrap_or(DEFAULT_TYPE);
-        Self(DtUpdateReq { bucket: name, r#type, op: change.into().into(), ..DtUpdateReq::default() })
+        Self(Box::new(DtUpdateReq {
+            bucket: name,
+            r#type,
+            op: change.into().into(),
+            ..DtUpdateReq::default()
+        }))
     }
 }
 

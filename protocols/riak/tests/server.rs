@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use glowplug_core::{Instant, Interest, ReadInterest, SendBuf, StreamProtocol, WriteInterest};
 use glowplug_riak::request::{Ask, ListKeys, Ping};
 use glowplug_riak::wire::kv::{RpbGetResp, RpbListKeysResp};
-use glowplug_riak::wire::riak::{RpbAuthReq, RpbAuthResp, RpbErrorResp, RpbPingResp, RpbStartTls};
+use glowplug_riak::wire::riak::{RpbAuthReq, RpbAuthResp, RpbPingResp, RpbStartTls};
 use glowplug_riak::wire::{DecodeLimits, Decoder, Reply, Request};
 use glowplug_riak::{
     Error, PeerError, ReplyError, ServerConfig, ServerConnection, ServerError, ServerErrorKind, ServerEvent,
@@ -61,7 +61,7 @@ impl Server {
     /// The one error that the server sent by now.
     fn refusal(&mut self) -> ServerError {
         match &self.sent()[..] {
-            [Reply::RpbErrorResp(RpbErrorResp { errmsg, .. })] => ServerError::new(errmsg.clone()),
+            [Reply::RpbErrorResp(error)] => ServerError::new(error.errmsg.clone()),
             other => panic!("no error but {other:?}"),
         }
     }

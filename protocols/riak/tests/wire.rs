@@ -58,6 +58,51 @@ fn a_message_is_used_again_without_leftovers() {
 }
 
 #[test]
+fn fields_come_in_any_order_and_the_last_of_a_kind_counts() {
+    let pair = RpbPair { key: "k".into(), value: Some("v".into()) };
+    let orders: [&[u8]; 5] = [
+        b"\x0a\x01k\x12\x01v",
+        b"\x12\x01v\x0a\x01k",
+        b"\x0a\x01x\x0a\x01k\x12\x01y\x12\x01v",
+        b"\x12\x01y\x0a\x01x\x12\x01v\x0a\x01k",
+        // With fields that nobody knows before, between and behind.
+        b"\x18\x01\x0a\x01k\x22\x01z\x12\x01v\xf8\x07\x01",
+    ];
+    for bytes in orders {
+        assert_eq!(RpbPair::decode(&Bytes::from_static(bytes)), Ok(pair.clone()), "{}", bytes.escape_ascii());
+    }
+    // The elements of a list may lie apart.
+    let keys = Bytes::from_static(b"\x10\x01\x0a\x01a\x10\x00\x0a\x01b");
+    let keys = RpbListKeysResp::decode(&keys).unwrap();
+    assert_eq!((keys.keys, keys.done), (["a".into(), "b".into()].into(), Some(false)));
+    // A layout that is not the declared one is no such field, wherever it stands.
+    for bytes in [&b"\x08\x01"[..], b"\x0a\x01k\x10\x01"] {
+        let error = RpbPair::decode(&Bytes::copy_from_slice(bytes)).unwrap_err();
+        assert_eq!(error.reason, DecodeReason::WireType);
+    }
+}
+
+#[test]
+fn messages_inside_messages_have_their_lengths() {
+    let lens = || (0..=45).chain(120..=130).chain([1000, 1023, 1024, 5000]);
+    for (key, value) in lens().flat_map(|key| lens().map(move |value| (key, value))) {
+        // Short bytes that lie elsewhere are written as long ones are.
+        let pairs: [RpbPair; 3] = [
+            RpbPair { key: vec![1; key].into(), value: Some(vec![2; value].into()) },
+            RpbPair { key: Blob::from_static(b"static"), value: Some(vec![3; value].into()) },
+            RpbPair { key: vec![4; key].into(), value: None },
+        ];
+        let content = RpbContent { usermeta: pairs.into(), ..RpbContent::default() };
+        let message = RpbGetResp { content: [content].into(), ..RpbGetResp::default() };
+        let body = encode(&message);
+        assert_eq!(RpbGetResp::decode(&body).unwrap(), message, "{key} and {value} bytes");
+        let mut chained = SendBuf::new();
+        message.encode(&mut chained);
+        assert_eq!(chained.take_all(), body);
+    }
+}
+
+#[test]
 fn long_payloads_are_not_copied_into_the_output() {
     let mut reply = object();
     reply.content[0].value = vec![b'v'; 100_000].into();

@@ -114,9 +114,9 @@ impl<R: Runtime + Spawn<Reaper<R>>> Builder<R> {
     /// Dropping the future leaves nothing behind.
     pub async fn connect(self, url: &str) -> Result<Client<R>, ConnectError> {
         let client = self.build(url)?;
-        let timeout = client.settings.timeout;
-        let deadline = timeout.map(|timeout| client.runtime().now() + timeout);
-        match client.cluster.warm_up(deadline).await {
+        let now = client.runtime().now();
+        let deadline = client.settings.timeout.map(|timeout| now + timeout);
+        match client.cluster.warm_up(now, deadline).await {
             Ok(()) => Ok(client),
             Err(Error::Unreachable(NodeError { cause, node })) if client.cluster.hosts.len() == 1 => {
                 Err(Arc::try_unwrap(cause)

@@ -116,8 +116,9 @@ impl<R: Runtime> Client<R> {
 
     fn manner(&self, request: &Request, once: bool) -> Manner {
         let own = request.timeout().filter(|_| once).map(|timeout| timeout.saturating_add(GRACE));
-        let deadline = own.or(self.settings.timeout).map(|timeout| self.runtime().now() + timeout);
-        Manner { repeat: self.settings.repeat, deadline, once }
+        let now = self.runtime().now();
+        let deadline = own.or(self.settings.timeout).map(|timeout| now + timeout);
+        Manner { now, repeat: self.settings.repeat, deadline, once }
     }
 
     /// The runtime this client is on.

@@ -63,6 +63,8 @@ impl Tried {
 /// How a request is sent.
 #[derive(Clone, Copy)]
 pub(super) struct Manner {
+    /// What the clock says.
+    pub(super) now: Instant,
     /// Send it again when nobody knows what became of it.
     pub(super) repeat: bool,
     /// When it must be sent.
@@ -109,9 +111,13 @@ impl<R: Runtime> Cluster<R> {
     }
 
     /// A connection to the node that is best to ask now. Those that cannot be connected to are noted in `tried`.
-    async fn open(self: &Arc<Self>, tried: &mut Tried, deadline: Option<Instant>) -> Result<Open<R>, Error> {
+    async fn open(
+        self: &Arc<Self>,
+        tried: &mut Tried,
+        mut now: Instant,
+        deadline: Option<Instant>,
+    ) -> Result<Open<R>, Error> {
         loop {
-            let now = self.runtime().now();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::TimedOut(tried.progress()));
@@ -135,7 +141,8 @@ impl<R: Runtime> Cluster<R> {
                 // The others have rested as long, or longer.
                 self.pool.clear(&ticket.node());
             }
-            match self.connect(ticket.node(), tried, deadline).await {
+            // On the heap, since it is the rare case, and would be most of every request's future.
+            match Box::pin(self.connect(ticket.node(), tried, deadline)).await {
                 Ok(connection) => {
                     let (connection, opened) = (Box::new(connection), self.runtime().now());
                     return Ok(Open { connection, lease, node, reused: false, opened });
@@ -147,6 +154,7 @@ impl<R: Runtime> Cluster<R> {
                     tried.unreachable = Some(NodeError { node: host, cause: Arc::new(cause) });
                 }
             }
+            now = self.runtime().now();
         }
     }
 
@@ -167,8 +175,12 @@ impl<R: Runtime> Cluster<R> {
     }
 
     /// Connects to any node and lets the connection rest. The error is that of the node which was tried last.
-    pub(super) async fn warm_up(self: &Arc<Self>, deadline: Option<Instant>) -> Result<(), Error> {
-        let open = self.open(&mut Tried::default(), deadline).await?;
+    pub(super) async fn warm_up(
+        self: &Arc<Self>,
+        now: Instant,
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        let open = self.open(&mut Tried::default(), now, deadline).await?;
         open.finish();
         Ok(())
     }
@@ -181,8 +193,9 @@ impl<R: Runtime> Cluster<R> {
     ) -> Result<(Open<R>, Response, bool), Error> {
         let mut tried = Tried::default();
         let repeat = manner.repeat || request.only_reads();
+        let mut now = manner.now;
         loop {
-            let mut open = self.open(&mut tried, manner.deadline).await?;
+            let mut open = self.open(&mut tried, now, manner.deadline).await?;
             // A stream may take as long as it likes: what counts is how long the node is silent.
             let deadline = manner.deadline.filter(|_| manner.once);
             if !connection::submit(&mut open.connection, open.opened, request, deadline) {
@@ -202,6 +215,7 @@ impl<R: Runtime> Cluster<R> {
                 return Err(Error::Lost(lost));
             }
             tried.lost = Some(lost);
+            now = self.runtime().now();
         }
     }
 }
@@ -223,7 +237,8 @@ impl<R: Runtime> Open<R> {
 
     /// The last answer is there: the connection goes to whoever comes next, if it is in order.
     pub(super) fn finish(mut self) {
-        let since = self.connection.runtime().now();
+        // The answer has just come: the clock need not be read again.
+        let since = self.connection.polled_at();
         self.node.ended = Some(since);
         if self.connection.machine().is_idle() {
             self.lease.put_back(Pooled { connection: self.connection, since });

@@ -44,17 +44,22 @@ impl<R: Runtime> Client<R> {
     /// object, [`ask`](Self::ask) with a [`Get`].
     ///
     /// Dropping the future: as for [`ask`](Self::ask).
-    pub async fn get(&self, location: impl Into<Location>) -> Result<Option<Object>, Error> {
-        let fetched = self.ask(Get::new(location)).await?;
-        Ok(fetched.found().filter(|object| !object.is_deleted()))
+    pub fn get(&self, location: impl Into<Location>) -> impl Future<Output = Result<Option<Object>, Error>> {
+        // No `async fn`: the future would hold what the request is made of beside the request.
+        let get = Get::new(location);
+        async move { Ok(self.ask(get).await?.found().filter(|object| !object.is_deleted())) }
     }
 
     /// Writes a new object. Over one that is there it makes a sibling, or replaces it if the bucket keeps none: to replace what was read, send
     /// [`Object::put`] by [`ask`](Self::ask), or use [`update`](Self::update).
     ///
     /// Dropping the future: as for [`ask`](Self::ask); the write may be made.
-    pub async fn put(&self, location: impl Into<Location>, content: Content) -> Result<Stored, Error> {
-        self.ask(Put::new(location, content)).await
+    pub fn put(
+        &self,
+        location: impl Into<Location>,
+        content: Content,
+    ) -> impl Future<Output = Result<Stored, Error>> {
+        self.ask(Put::new(location, content))
     }
 
     /// Deletes an object, whatever is there now. To delete what was read and keep what was written since, send a [`Delete`] with its clock.

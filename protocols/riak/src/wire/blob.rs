@@ -106,6 +106,21 @@ impl Blob {
         }
     }
 
+    /// How many bytes there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Short { len, .. } => usize::from(*len),
+            Repr::Long(bytes) => bytes.len(),
+        }
+    }
+
+    /// True when there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The bytes as text, if they are UTF-8.
     pub fn to_str(&self) -> Result<&str, Utf8Error> {
         core::str::from_utf8(self)

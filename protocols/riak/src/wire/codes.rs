@@ -1,6 +1,7 @@
 //! The codes: which message each stands for, who sends it, and what answers it.
 #![allow(clippy::wildcard_imports, reason = "the table names every message there is")]
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
@@ -8,13 +9,14 @@ use bytes::Bytes;
 
 use super::aae::*;
 use super::dt::*;
+use super::frame::put_frame_of_len;
 use super::kv::*;
 use super::repl::*;
 use super::riak::*;
 use super::search::*;
 use super::ts::*;
 use super::yokozuna::*;
-use super::{DecodeError, DecodeLimits, DecodeReason, Message, Reflect, Sink, put_frame};
+use super::{DecodeError, DecodeLimits, DecodeReason, Message, Reflect, Sink};
 
 /// The byte that says which message a frame carries.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,33 +110,31 @@ macro_rules! codes {
             pub const CODE: Code = Code($part_code);
         })*
 
-        /// Anything a client can ask.
+        /// Anything a client can ask. Messages are large, so each lies in a box: a request is two words, wherever it goes.
         #[derive(Clone, PartialEq)]
-        #[allow(clippy::large_enum_variant, reason = "requests are moved a few times and never stored in numbers")]
         #[non_exhaustive]
         pub enum Request {
             $(
                 #[doc = concat!("Code ", $req_code, ".")]
-                $req($req),
+                $req(Box<$req>),
             )*
             $(
                 #[doc = concat!("Code ", $both_code, ".")]
-                $both($both),
+                $both(Box<$both>),
             )*
         }
 
-        /// Anything a node can answer.
+        /// Anything a node can answer. Messages are large, so each lies in a box: a reply is two words, wherever it goes.
         #[derive(Clone, PartialEq)]
-        #[allow(clippy::large_enum_variant, reason = "replies are moved a few times and never stored in numbers")]
         #[non_exhaustive]
         pub enum Reply {
             $(
                 #[doc = concat!("Code ", $rep_code, ".")]
-                $rep($rep),
+                $rep(Box<$rep>),
             )*
             $(
                 #[doc = concat!("Code ", $both_code, ".")]
-                $both($both),
+                $both(Box<$both>),
             )*
         }
 
@@ -160,6 +160,12 @@ macro_rules! codes {
     };
 }
 
+/// Decodes where the message is to stay, so that it is not moved there.
+fn decode_boxed<M: Message>(body: &Bytes, limits: DecodeLimits) -> Result<Box<M>, DecodeError> {
+    let mut message = Box::<M>::default();
+    message.merge_all(body, limits).map(|()| message)
+}
+
 /// What [`Request`] and [`Reply`] have in common.
 macro_rules! either {
     ($enum:ident { $($code:literal $message:ident,)* }) => {
@@ -176,7 +182,7 @@ macro_rules! either {
             /// A code that is unknown, or not of this direction, is an error at offset 0.
             pub fn decode(code: Code, body: &Bytes, limits: DecodeLimits) -> Result<Self, DecodeError> {
                 match code.0 {
-                    $($code => $message::decode_within(body, limits).map(Self::$message),)*
+                    $($code => decode_boxed(body, limits).map(Self::$message),)*
                     code => Err(DecodeError { offset: 0, reason: DecodeReason::Code { code } }),
                 }
             }
@@ -190,21 +196,32 @@ macro_rules! either {
 
             /// Appends the message in its frame. (A message of 4 GiB has none; the connections refuse it.)
             pub fn encode_frame<S: Sink>(&self, out: &mut S) {
+                self.encode_frame_of_len(self.encoded_len(), out);
+            }
+
+            /// The same for who has [measured](Self::encoded_len) the message.
+            pub(crate) fn encode_frame_of_len<S: Sink>(&self, len: usize, out: &mut S) {
                 match self {
-                    $(Self::$message(message) => put_frame(Code($code), message, out),)*
+                    $(Self::$message(message) => put_frame_of_len(Code($code), len, &**message, out),)*
                 }
             }
 
             /// The message, by its fields' names.
             pub fn reflect(&self) -> &dyn Reflect {
                 match self {
-                    $(Self::$message(message) => message,)*
+                    $(Self::$message(message) => &**message,)*
                 }
             }
         }
 
         $(impl From<$message> for $enum {
             fn from(message: $message) -> Self {
+                Self::$message(Box::new(message))
+            }
+        }
+
+        impl From<Box<$message>> for $enum {
+            fn from(message: Box<$message>) -> Self {
                 Self::$message(message)
             }
         })*

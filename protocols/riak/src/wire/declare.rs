@@ -135,14 +135,34 @@ macro_rules! messages {
         impl $crate::wire::sealed::Merge for $name {
             #[inline]
             fn merge(&mut self, reader: &mut $crate::wire::reader::Reader<'_>) {
+                // Whoever encodes writes fields in the order of their numbers. So each is looked for where it would stand, and only what
+                // stands elsewhere is looked up.
+                let next = reader.peek();
+                $(let next = <$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::read_in_order(
+                    &mut self.$field, $number, next, reader,
+                );)*
+                let _ = next;
                 while let Some(key) = reader.key() {
-                    match key.number() {
-                        $($number => <$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::read(
-                            &mut self.$field, key, reader,
-                        ),)*
-                        _ => reader.skip(key),
-                    }
+                    self.merge_field(key, reader);
                 }
+            }
+
+            #[inline(never)]
+            fn merge_field(&mut self, key: $crate::wire::reader::Key, reader: &mut $crate::wire::reader::Reader<'_>) {
+                match key.number() {
+                    $($number => <$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::read(
+                        &mut self.$field, key, reader,
+                    ),)*
+                    _ => reader.skip(key),
+                }
+            }
+
+            #[inline]
+            fn is_short(&self) -> bool {
+                const MAX: usize = 0usize$(.saturating_add(
+                    <$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::INLINE_LEN
+                ))*;
+                MAX < 0x80 $(&& <$crate::wire::field::$label as $crate::wire::field::Label<$crate::wire::declare::kind!($kind)>>::is_inline(&self.$field))*
             }
 
             #[allow(unused_variables, reason = "a message without fields writes none")]
@@ -200,6 +220,10 @@ macro_rules! opaque_messages {
         impl $crate::wire::sealed::Merge for $name {
             fn merge(&mut self, reader: &mut $crate::wire::reader::Reader<'_>) {
                 self.body = reader.rest();
+            }
+
+            fn merge_field(&mut self, key: $crate::wire::reader::Key, reader: &mut $crate::wire::reader::Reader<'_>) {
+                reader.skip(key);
             }
 
             fn write<S: $crate::wire::Sink>(&self, out: &mut $crate::wire::writer::Writer<'_, S>) {
@@ -282,6 +306,7 @@ macro_rules! enums {
         impl $crate::wire::field::Kind for $name {
             type Value = Self;
             const WIRE: $crate::wire::reader::WireType = $crate::wire::reader::WireType::Varint;
+            const INLINE_LEN: usize = $crate::wire::writer::VARINT;
 
             fn read(reader: &mut $crate::wire::reader::Reader<'_>, value: &mut Self) {
                 *value = Self::from_number(reader.varint() as i32);

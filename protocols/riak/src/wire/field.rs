@@ -2,9 +2,16 @@
 
 use alloc::vec::Vec;
 
+use super::blob::INLINE;
 use super::reader::{Key, Reader, WireType};
-use super::writer::{Sink, Writer, varint_len};
+use super::writer::{Sink, VARINT, Writer, varint_len};
 use super::{Blob, FieldValue, List};
+
+/// What the kind `bool` hides in this module.
+type Bool = core::primitive::bool;
+
+/// Bytes of the longest key: numbers of fields are below 2,048.
+const MAX_KEY: usize = 2;
 
 /// What can be emptied and used again.
 pub trait Clear {
@@ -22,6 +29,16 @@ pub(crate) trait Kind {
     fn write<S: Sink>(key: Key, value: &Self::Value, out: &mut Writer<'_, S>);
     /// How many bytes the value takes, without its key.
     fn len(value: &Self::Value) -> usize;
+    /// The most bytes that a value which [lies in line](Self::is_inline) takes, without its key.
+    const INLINE_LEN: usize;
+
+    /// True when all of the value lies in the message's own memory.
+    #[inline]
+    fn is_inline(value: &Self::Value) -> Bool {
+        let _ = value;
+        true
+    }
+
     fn view(value: &Self::Value) -> FieldValue<'_>;
 }
 
@@ -42,6 +59,7 @@ macro_rules! varint_kind {
         impl Kind for $name {
             type Value = $value;
             const WIRE: WireType = WireType::Varint;
+            const INLINE_LEN: usize = VARINT;
 
             #[inline]
             fn read(reader: &mut Reader<'_>, value: &mut $value) {
@@ -71,7 +89,7 @@ varint_kind! {
     uint64: u64, |raw| raw, |v| v, FieldValue::Uint;
     int64: i64, |raw| raw as i64, |v| v as u64, FieldValue::Int;
     sint64: i64, unzigzag, zigzag, FieldValue::Int;
-    bool: core::primitive::bool, |raw| raw != 0, u64::from, FieldValue::Bool;
+    bool: Bool, |raw| raw != 0, u64::from, FieldValue::Bool;
 }
 
 /// A number of fixed size, little-endian.
@@ -83,6 +101,7 @@ macro_rules! fixed_kind {
         impl Kind for $name {
             type Value = $value;
             const WIRE: WireType = WireType::$wire;
+            const INLINE_LEN: usize = size_of::<$value>();
 
             fn read(reader: &mut Reader<'_>, value: &mut $value) {
                 *value = <$value>::from_le_bytes(reader.fixed());
@@ -115,6 +134,12 @@ pub(crate) struct bytes;
 impl Kind for bytes {
     type Value = Blob;
     const WIRE: WireType = WireType::Len;
+    const INLINE_LEN: usize = 1 + INLINE;
+
+    #[inline]
+    fn is_inline(value: &Blob) -> Bool {
+        value.parts().is_ok()
+    }
 
     #[inline]
     fn read(reader: &mut Reader<'_>, value: &mut Blob) {
@@ -128,7 +153,10 @@ impl Kind for bytes {
 
     #[inline]
     fn len(value: &Blob) -> usize {
-        varint_len(value.len() as u64) + value.len()
+        match value.parts() {
+            Ok((_, len)) => 1 + len,
+            Err(long) => varint_len(long.len() as u64) + long.len(),
+        }
     }
 
     fn view(value: &Blob) -> FieldValue<'_> {
@@ -139,11 +167,31 @@ impl Kind for bytes {
 /// A label: what holds the values of a field, and how it is filled and written.
 pub(crate) trait Label<K: Kind> {
     type Holder;
+    /// The most bytes that a field takes whose values [lie in line](Self::is_inline), keys included.
+    const INLINE_LEN: usize;
 
     fn read(holder: &mut Self::Holder, key: Key, reader: &mut Reader<'_>);
+
+    /// Reads what there is of a field if `next`, the byte at which the reader stands, is its key. What is returned is the byte at which the
+    /// reader stands then.
+    #[inline]
+    fn read_in_order(holder: &mut Self::Holder, number: u32, mut next: u8, reader: &mut Reader<'_>) -> u8 {
+        let key = Key::new(number, K::WIRE);
+        // A byte above is the first of a longer key.
+        while key.raw() < 0x80 && u32::from(next) == key.raw() {
+            reader.pass_key();
+            Self::read(holder, key, reader);
+            next = reader.peek();
+        }
+        next
+    }
+
     fn values<'a>(holder: &'a Self::Holder) -> impl Iterator<Item = &'a K::Value>
     where
         K::Value: 'a;
+
+    /// True when all of the values lie in the message's own memory.
+    fn is_inline(holder: &Self::Holder) -> Bool;
 
     /// Writes every value, each behind the field's key.
     #[inline]
@@ -176,6 +224,12 @@ pub(crate) struct required;
 
 impl<K: Kind> Label<K> for required {
     type Holder = K::Value;
+    const INLINE_LEN: usize = MAX_KEY.saturating_add(K::INLINE_LEN);
+
+    #[inline]
+    fn is_inline(holder: &K::Value) -> Bool {
+        K::is_inline(holder)
+    }
 
     #[inline]
     fn read(holder: &mut K::Value, key: Key, reader: &mut Reader<'_>) {
@@ -197,6 +251,12 @@ pub(crate) struct optional;
 
 impl<K: Kind> Label<K> for optional {
     type Holder = Option<K::Value>;
+    const INLINE_LEN: usize = MAX_KEY.saturating_add(K::INLINE_LEN);
+
+    #[inline]
+    fn is_inline(holder: &Option<K::Value>) -> Bool {
+        holder.as_ref().is_none_or(K::is_inline)
+    }
 
     #[inline]
     fn read(holder: &mut Option<K::Value>, key: Key, reader: &mut Reader<'_>) {
@@ -265,6 +325,12 @@ pub(crate) struct repeated;
 
 impl<K: Kind> Label<K> for repeated {
     type Holder = List<K::Value>;
+    const INLINE_LEN: usize = usize::MAX;
+
+    #[inline]
+    fn is_inline(_: &List<K::Value>) -> Bool {
+        false
+    }
 
     #[inline]
     fn read(holder: &mut List<K::Value>, key: Key, reader: &mut Reader<'_>) {
@@ -286,6 +352,12 @@ pub(crate) struct nested;
 
 impl<K: Kind> Label<K> for nested {
     type Holder = Vec<K::Value>;
+    const INLINE_LEN: usize = usize::MAX;
+
+    #[inline]
+    fn is_inline(_: &Vec<K::Value>) -> Bool {
+        false
+    }
 
     fn read(holder: &mut Vec<K::Value>, key: Key, reader: &mut Reader<'_>) {
         read_more::<K>(holder, key, reader);
@@ -311,7 +383,7 @@ macro_rules! clear_to_default {
     )*};
 }
 
-clear_to_default!(u32, u64, i64, core::primitive::bool, f32, f64);
+clear_to_default!(u32, u64, i64, Bool, f32, f64);
 
 impl Clear for Blob {
     #[inline]

@@ -83,7 +83,13 @@ impl Decoder {
 /// The length has 32 bits; longer messages must have been refused before.
 #[inline]
 pub fn put_frame<S: Sink>(code: Code, message: &impl Message, out: &mut S) {
-    let len = message.encoded_len() + 1;
+    put_frame_of_len(code, message.encoded_len(), message, out);
+}
+
+/// The same for who knows how long the message is.
+#[inline]
+pub(super) fn put_frame_of_len<S: Sink>(code: Code, len: usize, message: &impl Message, out: &mut S) {
+    let len = len + 1;
     debug_assert!(u32::try_from(len).is_ok(), "a frame of {len} bytes");
     out.buf().reserve((LENGTH + len + BLOCK).min(RESERVE));
     let mut writer = Writer::new(out);

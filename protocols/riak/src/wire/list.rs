@@ -53,6 +53,17 @@ impl<T> List<T> {
         rest
     }
 
+    /// What `map` makes of every value, in order, as a vector. A value is moved once: this is for large ones.
+    pub(crate) fn map_into_vec<U>(self, mut map: impl FnMut(T) -> U) -> Vec<U> {
+        let Self { first, rest, len } = self;
+        let mut all = Vec::with_capacity(len);
+        if len > 0 {
+            all.push(map(first));
+            all.extend(rest.into_iter().take(len - 1).map(map));
+        }
+        all
+    }
+
     /// How many values there are.
     pub fn len(&self) -> usize {
         self.len

@@ -50,13 +50,29 @@ pub use self::writer::Sink;
 pub use crate::error::{DecodeError, DecodeReason};
 
 pub(crate) mod sealed {
-    use super::reader::Reader;
+    use bytes::Bytes;
+
+    use super::reader::{Key, Reader};
     use super::writer::{Sink, Writer};
+    use super::{DecodeError, DecodeLimits};
 
     #[allow(unnameable_types, reason = "messages are declared in this crate alone")]
     pub trait Merge {
         /// Fills a message from the fields up to the end of the reader's innermost message.
         fn merge(&mut self, reader: &mut Reader<'_>);
+        /// Reads the field whose key was just read, or passes over it.
+        fn merge_field(&mut self, key: Key, reader: &mut Reader<'_>);
+        /// Fills a blank message from a whole body.
+        #[inline]
+        fn merge_all(&mut self, body: &Bytes, limits: DecodeLimits) -> Result<(), DecodeError> {
+            let mut reader = Reader::new(body, limits);
+            self.merge(&mut reader);
+            reader.finish()
+        }
+        /// True when the message takes less than 128 bytes, as can be told at a glance. `false` says nothing.
+        fn is_short(&self) -> bool {
+            false
+        }
         /// Writes the fields.
         fn write<S: Sink>(&self, out: &mut Writer<'_, S>);
     }
@@ -104,24 +120,21 @@ pub trait Message: sealed::Merge + Reflect + Clear + Clone + Default + PartialEq
     #[inline]
     fn decode_within(body: &Bytes, limits: DecodeLimits) -> Result<Self, DecodeError> {
         let mut message = Self::default();
-        let mut reader = reader::Reader::new(body, limits);
-        message.merge(&mut reader);
-        reader.finish().map(|()| message)
+        message.merge_all(body, limits).map(|()| message)
     }
 
     /// Decodes into a message that was used before, whose memory is used again. After an error the content is
     /// unspecified.
     fn decode_from(&mut self, body: &Bytes, limits: DecodeLimits) -> Result<(), DecodeError> {
         self.clear();
-        let mut reader = reader::Reader::new(body, limits);
-        self.merge(&mut reader);
-        reader.finish()
+        self.merge_all(body, limits)
     }
 }
 
 impl<M: Message> field::Kind for M {
     type Value = Self;
     const WIRE: reader::WireType = reader::WireType::Len;
+    const INLINE_LEN: usize = usize::MAX;
 
     #[inline]
     fn read(reader: &mut reader::Reader<'_>, value: &mut Self) {
@@ -132,9 +145,14 @@ impl<M: Message> field::Kind for M {
 
     #[inline]
     fn write<S: Sink>(key: reader::Key, value: &Self, out: &mut writer::Writer<'_, S>) {
-        out.key(key);
-        out.varint(value.encoded_len() as u64);
-        sealed::Merge::write(value, out);
+        if value.is_short() {
+            let start = out.begin_short(key);
+            sealed::Merge::write(value, out);
+            out.end_short(start);
+        } else {
+            out.head(key, value.encoded_len());
+            sealed::Merge::write(value, out);
+        }
     }
 
     #[inline]

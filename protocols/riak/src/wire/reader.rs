@@ -20,7 +20,8 @@ pub(crate) enum WireType {
 
 /// What stands before each field: its number and its layout, as they came.
 #[derive(Clone, Copy)]
-pub(crate) struct Key(u32);
+#[allow(unnameable_types, reason = "stands in a sealed trait that nobody outside this crate implements")]
+pub struct Key(u32);
 
 impl Key {
     /// What is written before a field.
@@ -107,6 +108,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The byte that is read next, which is the key of one of the first fields or none of theirs: 0 at the end of the innermost message.
+    #[inline]
+    pub(crate) fn peek(&self) -> u8 {
+        if self.at_end() { 0 } else { self.bytes.get(self.pos).copied().unwrap_or_default() }
+    }
+
+    /// Passes over the byte that was [seen](Self::peek) to be a key.
+    #[inline]
+    pub(crate) fn pass_key(&mut self) {
+        self.pos += 1;
+    }
+
     #[inline(never)]
     fn long_key(&mut self) -> Option<Key> {
         let start = self.pos;
@@ -134,6 +147,13 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn long_varint(&mut self) -> u64 {
         let left = self.bytes.get(self.pos..self.end).unwrap_or_default();
+        if let &[low, high, ..] = left
+            && high < 0x80
+        {
+            // Two bytes: nearly always the length of something.
+            self.pos += 2;
+            return u64::from(low & 0x7f) | u64::from(high) << 7;
+        }
         let mut value = 0;
         for (n, &byte) in left.iter().take(10).enumerate() {
             // The tenth byte has room for one bit.

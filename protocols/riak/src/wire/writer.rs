@@ -42,7 +42,7 @@ impl Sink for SendBuf {
 /// How much of the sink's buffer is opened at once: the short fields of a usual message together.
 pub(super) const BLOCK: usize = 512;
 /// Bytes of the longest varint.
-const VARINT: usize = 10;
+pub(super) const VARINT: usize = 10;
 /// Bytes of a key and a length of one byte each, and of a short value.
 const SHORT_FIELD: usize = 2 + INLINE;
 
@@ -95,6 +95,12 @@ impl<'s, S: Sink> Writer<'s, S> {
 
     #[inline(never)]
     fn long_varint(&mut self, mut value: u64) {
+        if value < 0x4000 {
+            // Two bytes: nearly always the length of something.
+            *self.window() = [value as u8 | 0x80, (value >> 7) as u8];
+            self.pos += 2;
+            return;
+        }
         let (window, mut len) = (self.window::<VARINT>(), 0);
         while value >= 0x80 {
             window[len] = value as u8 | 0x80;
@@ -108,6 +114,35 @@ impl<'s, S: Sink> Writer<'s, S> {
     #[inline]
     pub(crate) fn key(&mut self, key: Key) {
         self.varint(u64::from(key.raw()));
+    }
+
+    /// What stands before a message or a long value: its key and its length.
+    #[inline(always)]
+    pub(crate) fn head(&mut self, key: Key, len: usize) {
+        if key.raw() < 0x80 && len < 0x80 {
+            *self.window() = [key.raw() as u8, len as u8];
+            self.pos += 2;
+        } else {
+            self.key(key);
+            self.varint(len as u64);
+        }
+    }
+
+    /// What stands before a message whose length takes one byte and is not known yet. What is returned is for [`end_short`](Self::end_short).
+    #[inline]
+    pub(crate) fn begin_short(&mut self, key: Key) -> usize {
+        self.head(key, 0);
+        self.pos
+    }
+
+    /// Puts the length of the message that was begun at `start`, of which nothing is a payload, before it.
+    #[inline]
+    pub(crate) fn end_short(&mut self, start: usize) {
+        let len = self.pos - start;
+        debug_assert!(len < 0x80, "{len} bytes are not short");
+        if let Some(place) = self.sink.buf().get_mut(start - 1) {
+            *place = len as u8;
+        }
     }
 
     pub(crate) fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
@@ -140,9 +175,16 @@ impl<'s, S: Sink> Writer<'s, S> {
             self.window::<SHORT_FIELD>();
             return self.blob_field(key, value);
         }
-        self.key(key);
-        self.varint(value.len() as u64);
-        self.payload(value);
+        self.head(key, value.len());
+        let end = self.pos + value.len();
+        // A block is shorter than any payload that a sink would rather not copy.
+        match self.sink.buf().get_mut(self.pos..end) {
+            Some(window) => {
+                window.copy_from_slice(value);
+                self.pos = end;
+            }
+            None => self.payload(value),
+        }
     }
 
     /// Bytes without a length.

@@ -40,7 +40,7 @@ pub(crate) fn turns(capture: &Capture) -> Vec<Turn<'_>> {
 
 fn response(frame: &Recorded) -> Response {
     match frame.reply().expect("the node sends replies") {
-        Reply::RpbErrorResp(error) => Err(error.into()),
+        Reply::RpbErrorResp(error) => Err((*error).into()),
         reply => Ok(reply),
     }
 }
@@ -62,7 +62,8 @@ fn play(turns: &[Turn<'_>], closed: bool, mut cut: impl FnMut(usize) -> usize) -
         match &turn.request {
             Request::RpbStartTls(_) => config = config.start_tls(true),
             // Without TLS it is an ordinary request, which the node does not know.
-            Request::RpbAuthReq(RpbAuthReq { user, password }) if turns.len() > 1 => {
+            Request::RpbAuthReq(auth) if turns.len() > 1 => {
+                let RpbAuthReq { user, password } = &**auth;
                 config = config.credentials(Credentials::new(user.clone(), password.clone()));
             }
             _ => {}

@@ -60,7 +60,7 @@ pub(crate) fn trials(folder: &Path) -> Vec<Trial> {
 
 fn error(frame: &Recorded) -> Option<ServerError> {
     match frame.reply()? {
-        Reply::RpbErrorResp(error) => Some(error.into()),
+        Reply::RpbErrorResp(error) => Some((*error).into()),
         _ => None,
     }
 }

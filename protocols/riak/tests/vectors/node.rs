@@ -427,7 +427,7 @@ const OPAQUE: &[&str] = &["vclock", "context", "continuation"];
 
 fn response(reply: Reply) -> Response {
     match reply {
-        Reply::RpbErrorResp(error) => Err(error.into()),
+        Reply::RpbErrorResp(error) => Err((*error).into()),
         reply => Ok(reply),
     }
 }

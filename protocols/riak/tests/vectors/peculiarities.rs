@@ -8,7 +8,6 @@ use bytes::BytesMut;
 use glowplug_core::{Instant, Progress, RequestProtocol, SendBuf, StreamProtocol, Token};
 use glowplug_riak::request::{Ask, Delete, Get, Index, ListKeys, Ping};
 use glowplug_riak::wire::kv::{RpbGetReq, RpbGetResp, RpbIndexResp};
-use glowplug_riak::wire::riak::RpbErrorResp;
 use glowplug_riak::wire::{DecodeReason, Reply, Request};
 use glowplug_riak::{
     ClientConnection, Config, Credentials, Error, Event, Fetched, PeerError, Response, ServerConfig,
@@ -320,8 +319,7 @@ fn wrong_password(recordings: &Recordings) {
     let mut client = Client::new(config);
     client.sent();
     let replies = recordings.replies("auth_password_wrong");
-    let [start @ Reply::RpbStartTls(_), refusal @ Reply::RpbErrorResp(RpbErrorResp { .. })] = &replies[..]
-    else {
+    let [start @ Reply::RpbStartTls(_), refusal @ Reply::RpbErrorResp(_)] = &replies[..] else {
         panic!("{replies:?}")
     };
     start.clone().encode_frame(&mut client.input);

@@ -70,7 +70,7 @@ fn answer(server: &mut ServerConnection, request: &Request, answers: &mut VecDeq
     while let Some(reply) = answers.pop_front() {
         let last = !request.answers().streamed || reply.is_last();
         let response = match reply {
-            Reply::RpbErrorResp(error) => Err(error.into()),
+            Reply::RpbErrorResp(error) => Err((*error).into()),
             reply => Ok(reply),
         };
         server.reply(now, response).expect("the recorded reply fits the request");
