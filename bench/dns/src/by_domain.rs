@@ -1,8 +1,12 @@
 //! What `domain` needs more than one call for.
 
 use std::hint::black_box;
+use std::net::SocketAddr;
 
-use domain::base::{HashCompressor, Message, MessageBuilder, ParsedName, Question, Record};
+use domain::base::{HashCompressor, Message, MessageBuilder, ParsedName, Question, Record, Rtype};
+use domain::net::client::dgram::Connection;
+use domain::net::client::protocol::UdpConnect;
+use domain::net::client::request::{RequestMessage, SendRequest};
 use domain::rdata::AllRecordData;
 
 type Octets = &'static [u8];
@@ -66,5 +70,23 @@ impl Parts {
             additionals.push(record).expect("room");
         }
         additionals.finish().into_target()
+    }
+}
+
+/// Its client of one server over UDP.
+pub struct Client(Connection<UdpConnect>);
+
+impl Client {
+    pub fn of(at: SocketAddr) -> Self {
+        Self(Connection::new(UdpConnect::new(at)))
+    }
+
+    pub async fn ask(&self, name: &str) {
+        let mut message = MessageBuilder::new_vec();
+        message.header_mut().set_rd(true);
+        let mut message = message.question();
+        message.push((domain::base::Name::vec_from_str(name).expect("a name"), Rtype::A)).expect("room");
+        let request = RequestMessage::new(message).expect("a request");
+        black_box(self.0.send_request(request).get_response().await.expect("an answer"));
     }
 }

@@ -14,6 +14,8 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig as HickoryConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
+use crate::by_domain;
+
 /// How many lookups run at once.
 const CALLERS: u64 = 100;
 
@@ -180,6 +182,31 @@ fn hickory(at: SocketAddr, operations: u64, callers: u64, names: Names) -> Measu
     })
 }
 
+fn domain(at: SocketAddr, operations: u64, callers: u64, names: Names) -> Measured {
+    on_tokio(async {
+        let client = Arc::new(by_domain::Client::of(at));
+        client.ask(&names(1)[0]).await;
+        let each = operations / callers;
+        let asked: Vec<_> = (0..callers).map(|_| names(each)).collect();
+        let clock = Clock::start();
+        let tasks: Vec<_> = asked
+            .into_iter()
+            .map(|names| {
+                let client = Arc::clone(&client);
+                tokio::spawn(async move {
+                    for name in &names {
+                        client.ask(name).await;
+                    }
+                })
+            })
+            .collect();
+        for task in join_all(tasks).await {
+            task.expect("no caller panics");
+        }
+        clock.stop(each * callers)
+    })
+}
+
 pub fn works(at: SocketAddr) -> Vec<Work> {
     let work = |name, operations, callers, names: Names| Work {
         name,
@@ -194,6 +221,7 @@ pub fn works(at: SocketAddr) -> Vec<Work> {
     at_once.entries.extend([
         Entry::ours("glowplug Client on tokio", move |n| client_on_tokio(at, n, CALLERS, fresh)),
         Entry::ours("glowplug Client on smol", move |n| client_on_smol(at, n, CALLERS, fresh)),
+        Entry::peer("domain Client", move |n| domain(at, n, CALLERS, fresh)),
     ]);
     vec![at_once, work("lookups-one-by-one", 2_000, 1, fresh), work("cached-on-executors", 100_000, 1, known)]
 }

@@ -55,6 +55,19 @@ impl Name {
         Self(Wire::Short(wire.len() as u8, short))
     }
 
+    /// A copy of a name that lies in a message.
+    pub(super) fn from_ref(name: NameRef<'_>) -> Self {
+        match name.as_plain() {
+            Some(plain) => Self::from_checked(plain),
+            None if name.wire_len() <= SHORT => {
+                let mut short = [0; SHORT];
+                let len = name.flatten(&mut short).len();
+                Self(Wire::Short(len as u8, short))
+            }
+            None => Self::from_checked(name.flatten(&mut [0; MAX_NAME_LEN])),
+        }
+    }
+
     /// A name of the given wire form, which must be one whole uncompressed name.
     pub fn from_wire(bytes: &[u8]) -> Result<Self, DecodeError> {
         let (name, next) = NameRef::read(bytes, 0)?;

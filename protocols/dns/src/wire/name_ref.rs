@@ -149,38 +149,48 @@ impl<'a> NameRef<'a> {
         self.plain.then(|| &self.message[self.at..self.at + usize::from(self.len)])
     }
 
-    /// Copies the name uncompressed to the front of `buffer` and returns that part.
-    pub(crate) fn flatten(self, buffer: &mut [u8; MAX_NAME_LEN]) -> &[u8] {
-        let len = usize::from(self.len);
-        if let Some(plain) = self.as_plain() {
-            buffer[..len].copy_from_slice(plain);
-        } else {
-            let mut at = 0;
-            for label in self.labels() {
-                buffer[at] = label.len() as u8;
-                buffer[at + 1..at + 1 + label.len()].copy_from_slice(label);
-                at += 1 + label.len();
+    /// The pieces the name lies in, one behind the other the name uncompressed.
+    fn pieces(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut next = Some(self.at);
+        core::iter::from_fn(move || {
+            let start = next.take()?;
+            let mut end = start;
+            // The name was walked when it was made: these reads lie within the message, and the walk ends.
+            loop {
+                match *self.message.get(end)? {
+                    0 => return self.message.get(start..=end),
+                    label @ 1..=63 => end += 1 + usize::from(label),
+                    high => {
+                        let low = *self.message.get(end + 1)?;
+                        next = Some(usize::from(u16::from_be_bytes([high & 0x3f, low])));
+                        return self.message.get(start..end);
+                    }
+                }
             }
-            buffer[at] = 0;
+        })
+    }
+
+    /// Copies the name uncompressed to the front of `buffer`, which has room for it, and returns that part.
+    pub(crate) fn flatten(self, buffer: &mut [u8]) -> &[u8] {
+        let mut at = 0;
+        for piece in self.pieces() {
+            buffer[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
         }
-        &buffer[..len]
+        &buffer[..at]
     }
 
     /// Appends the name uncompressed.
     pub fn write(self, out: &mut BytesMut) {
-        if let Some(plain) = self.as_plain() {
-            out.extend_from_slice(plain);
-            return;
+        match self.as_plain() {
+            Some(plain) => out.extend_from_slice(plain),
+            None => self.pieces().for_each(|piece| out.extend_from_slice(piece)),
         }
-        out.extend_from_slice(self.flatten(&mut [0; MAX_NAME_LEN]));
     }
 
     /// An owned copy.
     pub fn to_name(self) -> Name {
-        match self.as_plain() {
-            Some(plain) => Name::from_checked(plain),
-            None => Name::from_checked(self.flatten(&mut [0; MAX_NAME_LEN])),
-        }
+        Name::from_ref(self)
     }
 
     /// True if the names are equal with their ASCII case.
