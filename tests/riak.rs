@@ -41,6 +41,7 @@ support::on_each_executor![
     typed_values,
     values_of_another_type_are_an_error,
     folds_look_at_a_whole_bucket,
+    jobs_are_mapped_and_reduced,
     what_the_node_does_not_know_is_refused,
     a_request_too_long_is_refused_here,
     clones_share_connections,
@@ -496,11 +497,42 @@ async fn folds_look_at_a_whole_bucket<R: Plug>(runtime: R) {
     .await;
 }
 
+async fn jobs_are_mapped_and_reduced<R: Plug>(runtime: R) {
+    with_client(runtime, async |riak: Client<R>| {
+        for value in ["b", "c", "a"] {
+            let location = Location::new("bucket", format!("of {value}"));
+            riak.put(location, Content::new(value)).await.expect("stored");
+        }
+        let phase = |kind: &str, function: &str| {
+            let function = format!(r#""module":"riak_kv_mapreduce","function":"{function}""#);
+            format!(r#"{{"{kind}":{{"language":"erlang",{function},"keep":true}}}}"#)
+        };
+        let (values, sorted) = (phase("map", "map_object_value"), phase("reduce", "reduce_sort"));
+        let inputs = r#"[["bucket","of c"],["bucket","of a"],["bucket","of b"]]"#;
+        let job = format!(r#"{{"inputs":{inputs},"query":[{values},{sorted}]}}"#);
+        let mut replies = riak.map_reduce(MapReduce::json(job)).await.expect("begun");
+        let mut results = Vec::new();
+        while let Some(reply) = replies.next().await {
+            let reply = reply.expect("results");
+            results.extend(reply.phase.zip(reply.response));
+        }
+        assert_eq!(results, [(0, r#"["c","a","b"]"#.into()), (1, r#"["a","b","c"]"#.into())]);
+        let refused = riak.map_reduce(MapReduce::json("{}")).await;
+        assert!(matches!(refused, Err(Error::Refused(error)) if error.text() == "missing_field"));
+        // A stream that is left after its first reply leaves a client in order.
+        let job = format!(r#"{{"inputs":"bucket","query":[{values},{sorted}]}}"#);
+        let mut replies = riak.map_reduce(MapReduce::json(job)).await.expect("begun");
+        assert!(replies.next().await.is_some());
+        drop(replies);
+        riak.ping().await.expect("pong");
+    })
+    .await;
+}
+
 async fn what_the_node_does_not_know_is_refused<R: Plug>(runtime: R) {
     with_client(runtime, async |riak: Client<R>| {
         let tree = riak.ask(fold::Range::new("bucket").merge_trees(RpbTreeSize::Small)).await;
         assert_eq!(kind(tree), ServerErrorKind::UnknownCode);
-        assert_eq!(kind(riak.map_reduce(MapReduce::json("{}")).await), ServerErrorKind::UnknownCode);
         assert_eq!(kind(riak.coverage("bucket").await), ServerErrorKind::UnknownCode);
         // A node whose handler crashes closes the connection; the next request has another.
         let crash = riak.ask(Index::equal("bucket", "n_int", "x")).await;

@@ -209,7 +209,7 @@ impl DataState {
         match self {
             Self::Counter(_) => size_of::<i64>(),
             Self::Set(set) => set.len(),
-            Self::GSet(set) | Self::Hll(set) => set.iter().map(|value| value.len()).sum(),
+            Self::GSet(set) | Self::Hll(set) => set.iter().map(Blob::len).sum(),
             Self::Map(map) => map.len(),
         }
     }

@@ -7,6 +7,9 @@
 //! - secondary indexes (`_int`, `_bin`, `$key`, `$bucket`) with ranges, terms, pages and streams; bucket scans; listings;
 //! - counters, sets, grow-only sets, maps and HyperLogLogs, with contexts; counters of the old kind;
 //! - properties of buckets and bucket types; users and passwords;
+//! - map-reduce jobs in JSON, over a bucket, named objects or an index query, of these functions of `riak_kv_mapreduce`: `map_identity`,
+//!   `map_object_value`, `reduce_count_inputs`, `reduce_identity`, `reduce_set_union`, `reduce_sort`, `reduce_string_to_integer`,
+//!   `reduce_sum`;
 //! - the folds of anti-entropy that ask for keys, clocks, sizes, siblings and buckets, or erase, reap, repair and replicate.
 //!
 //! Two manners of the real one that clients have to survive are kept: an index query on a bucket type that does not exist is
@@ -17,8 +20,10 @@
 //!
 //! - There is one node and no vnode: quorums are checked against `n_val` and otherwise always met, and no timeout but 0 is
 //!   ever reached.
-//! - No map-reduce, no replication, no coverage plans, no search, no time series: such requests are refused as unknown
-//!   codes. So are folds that give trees; folds look at no segments, and dispatching keys to be repaired or replicated does nothing.
+//! - No replication, no coverage plans, no search, no time series: such requests are refused as unknown codes. So are folds that give trees; folds look at no segments, and dispatching keys to be repaired or replicated does nothing.
+//! - Of map-reduce no other functions, no JavaScript, no links, no bucket types, no jobs in Erlang terms; an object (what `map_identity` gives)
+//!   can be counted and not shown. Each phase is run once over everything that the one before has found, and an error says no more of where it
+//!   happened than the phase.
 //! - `term_regex` is refused. Commit hooks are stored with the properties and not run.
 //! - Every conflict is kept exactly (as with `dvv_enabled`), also where `allow_mult` is on without it. Clocks are never pruned.
 //! - `asis` is an ordinary put. A HyperLogLog counts exactly. A plain get of a data type gives its content type and no value.
@@ -29,6 +34,8 @@ mod clock;
 mod connection;
 mod data;
 mod folds;
+mod jobs;
+mod json;
 mod objects;
 mod props;
 mod queries;
@@ -293,6 +300,7 @@ impl Node {
             Request::RpbListKeysReq(request) => return self.list_keys(time, *request),
             Request::RpbIndexReq(request) => return self.index(time, &request),
             Request::RpbCSBucketReq(request) => return self.scan(time, *request),
+            Request::RpbMapRedReq(request) => return self.map_reduce(time, &request),
             other => match self.fold(time, other)? {
                 Ok(reply) => reply,
                 Err(other) => return refused(alloc::format!("Unknown message code: {}", other.code().0)),

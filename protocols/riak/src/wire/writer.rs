@@ -117,15 +117,20 @@ impl<'s, S: Sink> Writer<'s, S> {
     }
 
     /// What stands before a message or a long value: its key and its length.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn head(&mut self, key: Key, len: usize) {
         if key.raw() < 0x80 && len < 0x80 {
             *self.window() = [key.raw() as u8, len as u8];
             self.pos += 2;
         } else {
-            self.key(key);
-            self.varint(len as u64);
+            self.long_head(key, len);
         }
+    }
+
+    #[inline(never)]
+    fn long_head(&mut self, key: Key, len: usize) {
+        self.key(key);
+        self.varint(len as u64);
     }
 
     /// What stands before a message whose length takes one byte and is not known yet. What is returned is for [`end_short`](Self::end_short).
