@@ -210,3 +210,26 @@ fn host_names_in_any_script() {
     assert!(Name::from_unicode("xn--a").is_err());
     assert_eq!(Name::root().to_unicode(), ".");
 }
+
+/// Short names lie in their value, long ones in memory that clones share: nobody can tell.
+#[test]
+fn names_of_every_length_are_names() {
+    for len in 1..=250 {
+        let label = |len: usize| "X".repeat(len.min(63));
+        let mut text: String = (0..len / 64).map(|_| label(63) + ".").collect();
+        text += &label(len % 64);
+        let name: Name = text.trim_end_matches('.').parse().unwrap();
+        let lower = name.to_lowercase();
+        assert_eq!(
+            (lower.to_host(), name.to_host().len()),
+            (name.to_host().to_lowercase(), name.as_wire().len() - 2)
+        );
+        assert_eq!(Name::from_wire(name.as_wire()).unwrap(), lower.clone());
+        assert_eq!(name.cmp(&lower), std::cmp::Ordering::Equal);
+        let child = name.child(b"y");
+        assert_eq!(child.is_ok(), name.as_wire().len() + 2 <= glowplug_dns::MAX_NAME_LEN);
+        if let Ok(child) = child {
+            assert!(child.is_within(&lower) && child.parent() == Some(name));
+        }
+    }
+}
