@@ -185,7 +185,7 @@ fn by_the_machine(wire: &[u8]) -> (Vec<Read>, Vec<u8>) {
             Ok(Some(ServerEvent::End { stream, trailers })) => {
                 if let Some(last) = read.last_mut() {
                     last.body = Some(Bytes::from(std::mem::take(&mut body)));
-                    last.trailers = trailers.as_ref().map(glowplug::http::Fields::to_header_map);
+                    last.trailers = trailers.as_deref().map(glowplug::http::Fields::to_header_map);
                 }
                 let length = BodyLength::Known(4);
                 if machine.send_head(now, stream, StatusCode::OK, &(), length).is_ok()

@@ -23,14 +23,13 @@ use crate::time::within;
 ///
 /// What lies idle too long is closed by the [`Reaper`], which is to be spawned.
 pub struct Pool<K: Ord + Clone, C, R: Runtime> {
-    shared: Arc<Shared<K, C>>,
-    runtime: R,
+    shared: Arc<Shared<K, C, R>>,
     wait_timeout: Option<Duration>,
 }
 
 impl<K: Ord + Clone, C, R: Runtime> Clone for Pool<K, C, R> {
     fn clone(&self) -> Self {
-        Self { shared: self.shared.clone(), runtime: self.runtime.clone(), wait_timeout: self.wait_timeout }
+        Self { shared: self.shared.clone(), wait_timeout: self.wait_timeout }
     }
 }
 
@@ -58,8 +57,9 @@ impl fmt::Display for PoolError {
 
 impl std::error::Error for PoolError {}
 
-struct Shared<K: Ord + Clone, C> {
+struct Shared<K: Ord + Clone, C, R> {
     state: Mutex<State<K, C>>,
+    runtime: R,
 }
 
 struct State<K, C> {
@@ -71,7 +71,7 @@ struct State<K, C> {
     closed: bool,
 }
 
-impl<K: Ord + Clone, C> Shared<K, C> {
+impl<K: Ord + Clone, C, R> Shared<K, C, R> {
     fn lock(&self) -> MutexGuard<'_, State<K, C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,9 +91,20 @@ impl<K: Ord + Clone, C> Shared<K, C> {
         drop(doomed);
         called.into_iter().chain(reaper).for_each(Waker::wake);
     }
+
+    /// A lease has ended.
+    fn release(&self, now: Instant, place: glowplug_core::Place, connection: Option<C>) {
+        self.change(|state| {
+            let called = state.pool.release(now, place, connection);
+            if state.closed {
+                state.pool.clear_all();
+            }
+            called
+        });
+    }
 }
 
-impl<K: Ord + Clone, C> Drop for Shared<K, C> {
+impl<K: Ord + Clone, C, R> Drop for Shared<K, C, R> {
     fn drop(&mut self) {
         // The reaper has nothing left to do, and is to see that.
         if let Some(reaper) = self.lock().reaper.take() {
@@ -113,8 +124,7 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
             closed: false,
         };
         Self {
-            shared: Arc::new(Shared { state: Mutex::new(state) }),
-            runtime,
+            shared: Arc::new(Shared { state: Mutex::new(state), runtime }),
             wait_timeout: Some(Duration::from_secs(10)),
         }
     }
@@ -129,8 +139,8 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
     pub fn reaper(&self) -> Reaper<K, C, R> {
         Reaper {
             shared: Arc::downgrade(&self.shared),
-            deadline: Deadline::new(self.runtime.timer()),
-            runtime: self.runtime.clone(),
+            deadline: Deadline::new(self.runtime().timer()),
+            runtime: self.runtime().clone(),
         }
     }
 
@@ -138,6 +148,15 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
     ///
     /// Dropping the future leaves the place in the line to the next.
     pub async fn get(&self, key: &K) -> Result<Lease<K, C, R>, PoolError> {
+        match self.try_get(key)? {
+            Got::Lease(lease) => Ok(lease),
+            // On the heap, since it is the rare case, and its timer would be part of every call.
+            Got::Place(place) => Box::pin(place.wait()).await,
+        }
+    }
+
+    /// The same without waiting: where there is no room, a place in the line.
+    pub(crate) fn try_get(&self, key: &K) -> Result<Got<'_, K, C, R>, PoolError> {
         let acquired = {
             let mut state = self.shared.lock();
             if state.closed {
@@ -145,24 +164,22 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
             }
             state.pool.acquire(key)
         };
-        let permit = match acquired {
-            Acquired::Permit(permit) => permit,
-            Acquired::Overloaded => return Err(PoolError::Overloaded),
-            Acquired::Wait(ticket) => {
-                let mut place = Place { pool: self, ticket: Some(ticket) };
-                // On the heap, since it is the rare case, and its timer would be part of every call.
-                let waiting = within(&self.runtime, self.wait_timeout, poll_fn(|cx| place.poll(cx)));
-                Box::pin(waiting).await.map_err(|_| PoolError::TimedOut)??
-            }
-        };
-        let Permit { idle, epoch } = permit;
+        match acquired {
+            Acquired::Permit(permit) => Ok(Got::Lease(self.lease(permit))),
+            Acquired::Overloaded => Err(PoolError::Overloaded),
+            Acquired::Wait(ticket) => Ok(Got::Place(Place { pool: self, ticket: Some(ticket) })),
+        }
+    }
+
+    fn lease(&self, permit: Permit<C>) -> Lease<K, C, R> {
+        let Permit { idle, place } = permit;
         let ends_another = idle.is_none();
-        let lease = Lease { pool: self.clone(), key: key.clone(), epoch, idle, now: None };
+        let lease = Lease { shared: Some(self.shared.clone()), place, idle };
         if ends_another {
             // Making room may have ended a connection elsewhere.
             self.shared.change(|_| None);
         }
-        Ok(lease)
+        lease
     }
 
     /// Forgets the idle connections to `key`, and takes back none that is in use now.
@@ -201,11 +218,7 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
 
     /// The runtime the pool runs on.
     pub fn runtime(&self) -> &R {
-        &self.runtime
-    }
-
-    fn now(&self) -> Instant {
-        self.runtime.now()
+        &self.shared.runtime
     }
 }
 
@@ -215,13 +228,28 @@ impl<K: Ord + Clone, C, R: Runtime> fmt::Debug for Pool<K, C, R> {
     }
 }
 
+/// What there is for a caller.
+pub(crate) enum Got<'p, K: Ord + Clone, C, R: Runtime> {
+    Lease(Lease<K, C, R>),
+    /// Nothing yet.
+    Place(Place<'p, K, C, R>),
+}
+
 /// A place in the line.
-struct Place<'p, K: Ord + Clone, C, R: Runtime> {
+pub(crate) struct Place<'p, K: Ord + Clone, C, R: Runtime> {
     pool: &'p Pool<K, C, R>,
     ticket: Option<Ticket>,
 }
 
 impl<K: Ord + Clone, C, R: Runtime> Place<'_, K, C, R> {
+    /// Waits for its turn, as long as the pool lets callers wait.
+    pub(crate) async fn wait(mut self) -> Result<Lease<K, C, R>, PoolError> {
+        let pool = self.pool;
+        let waiting = within(pool.runtime(), pool.wait_timeout, poll_fn(|cx| self.poll(cx)));
+        let permit = waiting.await.map_err(|_| PoolError::TimedOut)??;
+        Ok(pool.lease(permit))
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit<C>, PoolError>> {
         let Some(ticket) = self.ticket else { return Poll::Pending };
         let mut state = self.pool.shared.lock();
@@ -240,7 +268,7 @@ impl<K: Ord + Clone, C, R: Runtime> Place<'_, K, C, R> {
 impl<K: Ord + Clone, C, R: Runtime> Drop for Place<'_, K, C, R> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let now = self.pool.now();
+            let now = self.pool.runtime().now();
             self.pool.shared.change(|state| {
                 state.wakers.remove(&ticket);
                 state.pool.give_up(now, ticket)
@@ -251,23 +279,16 @@ impl<K: Ord + Clone, C, R: Runtime> Drop for Place<'_, K, C, R> {
 
 /// The right to one connection. Dropping it frees the room; a connection that was taken and not put back is not the pool's any more.
 pub struct Lease<K: Ord + Clone, C, R: Runtime> {
-    pool: Pool<K, C, R>,
-    key: K,
-    epoch: u64,
+    /// `None` once it has ended.
+    shared: Option<Arc<Shared<K, C, R>>>,
+    place: glowplug_core::Place,
     idle: Option<C>,
-    /// When it ended, if that is known.
-    now: Option<Instant>,
 }
 
 impl<K: Ord + Clone, C, R: Runtime> Lease<K, C, R> {
     /// An idle connection, if the pool had one; otherwise, or if it turns out to be dead, dial.
     pub fn take(&mut self) -> Option<C> {
         self.idle.take()
-    }
-
-    /// Whom the connection is to.
-    pub fn key(&self) -> &K {
-        &self.key
     }
 
     /// Ends the lease and leaves the connection to the next caller.
@@ -278,38 +299,30 @@ impl<K: Ord + Clone, C, R: Runtime> Lease<K, C, R> {
     /// The same for who knows what the clock says.
     #[cfg(feature = "http")]
     pub(crate) fn put_back_at(mut self, now: Instant, connection: C) {
-        self.idle = Some(connection);
-        self.now = Some(now);
+        if let Some(shared) = self.shared.take() {
+            shared.release(now, self.place, Some(connection));
+        }
     }
 }
 
 impl<K: Ord + Clone, C, R: Runtime> Drop for Lease<K, C, R> {
     fn drop(&mut self) {
-        let (now, connection) = (self.now.unwrap_or_else(|| self.pool.now()), self.idle.take());
-        self.pool.shared.change(|state| {
-            let closed = state.closed;
-            let called = state.pool.release(now, &self.key, self.epoch, connection);
-            if closed {
-                state.pool.clear_all();
-            }
-            called
-        });
+        if let Some(shared) = self.shared.take() {
+            shared.release(shared.runtime.now(), self.place, self.idle.take());
+        }
     }
 }
 
-impl<K: Ord + Clone + fmt::Debug, C, R: Runtime> fmt::Debug for Lease<K, C, R> {
+impl<K: Ord + Clone, C, R: Runtime> fmt::Debug for Lease<K, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease")
-            .field("key", &self.key)
-            .field("idle", &self.idle.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Lease").field("idle", &self.idle.is_some()).finish_non_exhaustive()
     }
 }
 
 /// Closes what lies idle too long. Made by [`Pool::reaper`], to be spawned.
 #[must_use = "idle connections are only closed in time while the reaper runs"]
 pub struct Reaper<K: Ord + Clone, C, R: Runtime> {
-    shared: Weak<Shared<K, C>>,
+    shared: Weak<Shared<K, C, R>>,
     deadline: Deadline<R::Timer>,
     runtime: R,
 }

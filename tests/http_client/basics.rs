@@ -93,7 +93,11 @@ impl http_body::Body for Pieces {
 }
 
 async fn one_connection_serves_one_request_after_the_other<R: Plug>(runtime: R) {
-    with_server(runtime, echo, async |base, client, log| {
+    let handler = |seen: &Seen| match seen.target.as_str() {
+        "/a" => Reply::chunked(["a"]),
+        _ => echo(seen),
+    };
+    with_server(runtime, handler, async |base, client, log| {
         for n in 0..3 {
             let answer = client.get(format!("{base}/{n}?q")).send().await.expect("an answer");
             assert_eq!(answer.status(), 200);
@@ -101,13 +105,22 @@ async fn one_connection_serves_one_request_after_the_other<R: Plug>(runtime: R) 
             assert_eq!(answer.text().await.expect("a body"), format!("GET /{n}?q "));
             assert_eq!((client.connections(), client.idle_connections()), (1, 1));
         }
+        // A body that came along with its head keeps no connection, whether it is read or not.
+        let unread = client.get(format!("{base}/unread")).send().await.expect("an answer");
+        assert_eq!((client.connections(), client.idle_connections()), (1, 1));
+        assert_eq!(
+            client.get(&*base).send().await.expect("an answer").text().await.expect("a body"),
+            "GET / "
+        );
+        assert_eq!(unread.content_length(), Some(12));
+        assert_eq!(unread.text().await.expect("a body"), "GET /unread ");
         assert!(log.all().iter().all(|seen| seen.connection == 0));
         // A connection in use is not shared.
         let open = client.get(format!("{base}/a")).send().await.expect("an answer");
         let other = client.get(format!("{base}/b")).send().await.expect("an answer");
         assert_eq!(log.last().connection, 1);
         assert_eq!(other.text().await.expect("a body"), "GET /b ");
-        assert_eq!(open.text().await.expect("a body"), "GET /a ");
+        assert_eq!(open.text().await.expect("a body"), "a");
         assert_eq!((client.connections(), client.idle_connections()), (2, 2));
     })
     .await;

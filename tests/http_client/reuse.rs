@@ -143,7 +143,7 @@ async fn the_rest_of_an_answer_is_read_away_if_it_is_little<R: Plug>(runtime: R)
     let site = Site::open(&runtime).await;
     let (log, base, client) = (Log::default(), site.url(""), client(&runtime));
     let handler = |seen: &Seen| match seen.target.as_str() {
-        "/little" => Reply::text("x".repeat(1000)),
+        "/little" => Reply::chunked(["x".repeat(1000)]),
         "/much" => Reply::text("x".repeat(1_000_000)),
         _ => Reply::text("ok"),
     };

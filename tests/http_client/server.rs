@@ -216,7 +216,7 @@ pub(crate) async fn connection<R: Runtime, T: Transport>(
                 let seen = {
                     let mut log = log.0.borrow_mut();
                     log[index].complete = true;
-                    log[index].trailers = trailers.as_ref().map(pairs).unwrap_or_default();
+                    log[index].trailers = trailers.as_deref().map(pairs).unwrap_or_default();
                     log[index].clone()
                 };
                 let reply = handler(&seen);

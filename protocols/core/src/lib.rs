@@ -40,7 +40,7 @@ pub use bytes_ext::keep;
 pub use connect::{Connect, ConnectConfig, ConnectStep, FirstFamily};
 pub use datagram::{DatagramProtocol, Ecn, Path, Transmit};
 pub use limits::LimitExceeded;
-pub use pool::{Acquired, Permit, Pool, PoolConfig, Ticket};
+pub use pool::{Acquired, Permit, Place, Pool, PoolConfig, Ticket};
 pub use rand_core;
 pub use request::{Answer, Progress, RequestProtocol, SubmitError, Token};
 pub use seed::{Rng, Seed};

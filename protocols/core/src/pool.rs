@@ -70,13 +70,20 @@ impl PoolConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
+/// Which key a [`Permit`] is for, and what [`Pool::clear`] had said of that when it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    entry: usize,
+    epoch: u64,
+}
+
 /// The right to one connection. It goes back by [`Pool::release`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit<C> {
     /// An idle connection to use; `None`: dial one.
     pub idle: Option<C>,
-    /// What [`Pool::clear`] had said of the key when the permit was given. Hand it back as it came.
-    pub epoch: u64,
+    /// What to give back.
+    pub place: Place,
 }
 
 /// What a caller gets.
@@ -95,23 +102,32 @@ pub enum Acquired<C> {
 ///
 /// Callers of one key are served in order, the connection that was idle shortest first. When the total is reached, a connection
 /// that lies idle for another key gives way; room that comes free goes to the caller who has waited longest.
+///
+/// A caller who finds an idle connection, and brings it back, costs one search for the key: what happens to every request touches no other
+/// key's books, and what is rare looks through all of them.
 #[derive(Debug)]
 pub struct Pool<K, C> {
     config: PoolConfig,
-    keys: BTreeMap<K, Entry<C>>,
-    /// Idle connections by the order in which they came back, oldest first.
-    idle: BTreeMap<u64, K>,
+    /// Where in `entries` a key's books are.
+    keys: BTreeMap<K, usize>,
+    entries: Vec<Entry<K, C>>,
+    /// Entries that no key has.
+    free: Vec<usize>,
     /// Of each key that only the total holds back, the first to wait.
-    held_back: BTreeMap<u64, K>,
-    waiting: BTreeMap<u64, K>,
-    granted: BTreeMap<u64, (K, Permit<C>)>,
+    held_back: BTreeMap<u64, usize>,
+    waiting: BTreeMap<u64, usize>,
+    granted: BTreeMap<u64, Permit<C>>,
     open: usize,
+    idle: usize,
     serial: u64,
     doomed: Vec<C>,
 }
 
+/// The books of a key. While a permit for it is out, it is the same key's.
 #[derive(Debug)]
-struct Entry<C> {
+struct Entry<K, C> {
+    /// `None`: nobody's.
+    key: Option<K>,
     /// Serial, since when, and the connection; the newest at the back.
     idle: VecDeque<(u64, Instant, C)>,
     open: usize,
@@ -125,11 +141,13 @@ impl<K: Ord + Clone, C> Pool<K, C> {
         Self {
             config,
             keys: BTreeMap::new(),
-            idle: BTreeMap::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
             held_back: BTreeMap::new(),
             waiting: BTreeMap::new(),
             granted: BTreeMap::new(),
             open: 0,
+            idle: 0,
             serial: 0,
             doomed: Vec::new(),
         }
@@ -142,7 +160,7 @@ impl<K: Ord + Clone, C> Pool<K, C> {
 
     /// Idle connections.
     pub fn idle(&self) -> usize {
-        self.idle.len()
+        self.idle
     }
 
     /// Callers who wait.
@@ -152,74 +170,75 @@ impl<K: Ord + Clone, C> Pool<K, C> {
 
     /// Asks for a connection to `key`.
     pub fn acquire(&mut self, key: &K) -> Acquired<C> {
-        let serial = self.next_serial();
+        let at = match self.keys.get(key) {
+            Some(at) => *at,
+            None => self.add(key.clone()),
+        };
         let config = &self.config;
-        let entry = self.keys.entry(key.clone()).or_insert_with(|| Entry {
-            idle: VecDeque::new(),
-            open: 0,
-            waiting: BTreeSet::new(),
-            epoch: serial,
-        });
-        if let Some((serial, _, connection)) = entry.idle.pop_back() {
-            self.idle.remove(&serial);
-            return Acquired::Permit(Permit { idle: Some(connection), epoch: entry.epoch });
+        let entry = &mut self.entries[at];
+        let place = Place { entry: at, epoch: entry.epoch };
+        if let Some((_, _, connection)) = entry.idle.pop_back() {
+            self.idle -= 1;
+            return Acquired::Permit(Permit { idle: Some(connection), place });
         }
         // Nobody overtakes those who wait for this key already.
         let room = entry.open < config.max_per_key;
-        if room && entry.waiting.is_empty() && (self.open < config.max_total || !self.idle.is_empty()) {
+        if room && entry.waiting.is_empty() && (self.open < config.max_total || self.idle > 0) {
             entry.open += 1;
-            let epoch = entry.epoch;
             self.open += 1;
-            if self.open > self.config.max_total {
+            if self.open > config.max_total {
                 self.evict_oldest();
             }
-            return Acquired::Permit(Permit { idle: None, epoch });
+            return Acquired::Permit(Permit { idle: None, place });
         }
         if self.waiting.len() + self.granted.len() >= config.max_waiting {
-            self.forget_if_unused(key);
+            self.forget_if_unused(at);
             return Acquired::Overloaded;
         }
+        self.serial += 1;
+        let serial = self.serial;
         entry.waiting.insert(serial);
         if room && entry.waiting.len() == 1 {
-            self.held_back.insert(serial, key.clone());
+            self.held_back.insert(serial, at);
         }
-        self.waiting.insert(serial, key.clone());
+        self.waiting.insert(serial, at);
         Acquired::Wait(Ticket(serial))
     }
 
     /// What was granted to a ticket that was called. `None`: it still waits.
     pub fn claim(&mut self, ticket: Ticket) -> Option<Permit<C>> {
-        self.granted.remove(&ticket.0).map(|(_, permit)| permit)
+        self.granted.remove(&ticket.0)
     }
 
     /// The caller has left. If its ticket had been called, the next one is, and returned.
     #[must_use = "a ticket that was called has to be woken"]
     pub fn give_up(&mut self, now: Instant, ticket: Ticket) -> Option<Ticket> {
-        if let Some((key, permit)) = self.granted.remove(&ticket.0) {
-            return self.release(now, &key, permit.epoch, permit.idle);
+        if let Some(permit) = self.granted.remove(&ticket.0) {
+            return self.release(now, permit.place, permit.idle);
         }
-        if let Some(key) = self.waiting.remove(&ticket.0) {
+        if let Some(at) = self.waiting.remove(&ticket.0) {
             self.held_back.remove(&ticket.0);
-            if let Some(entry) = self.keys.get_mut(&key) {
-                entry.waiting.remove(&ticket.0);
-            }
-            self.note_held_back(&key);
-            self.forget_if_unused(&key);
+            self.entries[at].waiting.remove(&ticket.0);
+            self.note_held_back(at);
+            self.forget_if_unused(at);
         }
         None
     }
 
     /// Gives a permit back: with the connection, if it can be used again. The ticket returned is called: it finds its permit by
     /// [`claim`](Self::claim).
+    ///
+    /// Each place is given back once.
     #[must_use = "a ticket that was called has to be woken"]
-    pub fn release(&mut self, now: Instant, key: &K, epoch: u64, connection: Option<C>) -> Option<Ticket> {
-        let Some(entry) = self.keys.get_mut(key) else {
+    pub fn release(&mut self, now: Instant, place: Place, connection: Option<C>) -> Option<Ticket> {
+        let at = place.entry;
+        let Some(entry) = self.entries.get_mut(at).filter(|entry| entry.key.is_some()) else {
             self.doomed.extend(connection);
             return None;
         };
         // One that was given out before the key was cleared is not to be used again.
         let (connection, outdated) =
-            if entry.epoch == epoch { (connection, None) } else { (None, connection) };
+            if entry.epoch == place.epoch { (connection, None) } else { (None, connection) };
         self.doomed.extend(outdated);
         let own = entry.waiting.first().copied();
         let oldest_elsewhere = self.held_back.first_key_value().map(|(serial, _)| *serial);
@@ -230,65 +249,61 @@ impl<K: Ord + Clone, C> Pool<K, C> {
         };
         if same_key {
             // The room stays with the key, and so does the connection.
-            return self.grant_first_of(key.clone(), connection);
+            return self.grant_first_of(at, connection);
         }
         if oldest_elsewhere.is_some() {
             entry.open -= 1;
             self.open -= 1;
             self.doomed.extend(connection);
-            self.note_held_back(key);
-            self.forget_if_unused(key);
+            self.note_held_back(at);
+            self.forget_if_unused(at);
             return self.grant_held_back();
         }
         if let Some(connection) = connection.filter(|_| self.config.max_idle_per_key > 0) {
-            let serial = self.next_serial();
-            if let Some(entry) = self.keys.get_mut(key) {
-                entry.idle.push_back((serial, now, connection));
-                self.idle.insert(serial, key.clone());
-                if entry.idle.len() > self.config.max_idle_per_key {
-                    self.evict_oldest_of(key);
-                }
+            self.serial += 1;
+            entry.idle.push_back((self.serial, now, connection));
+            self.idle += 1;
+            if entry.idle.len() > self.config.max_idle_per_key {
+                self.evict_oldest_of(at);
             }
             return None;
         }
         entry.open -= 1;
         self.open -= 1;
-        self.forget_if_unused(key);
+        self.forget_if_unused(at);
         None
     }
 
     /// Forgets the idle connections of `key`, and takes back none that was given out before.
     pub fn clear(&mut self, key: &K) {
-        let serial = self.next_serial();
-        let Some(entry) = self.keys.get_mut(key) else { return };
-        entry.epoch = serial;
-        while let Some((serial, _, connection)) = entry.idle.pop_front() {
-            self.idle.remove(&serial);
-            entry.open -= 1;
-            self.open -= 1;
-            self.doomed.push(connection);
+        if let Some(at) = self.keys.get(key) {
+            self.clear_at(*at);
         }
-        self.forget_if_unused(key);
     }
 
     /// Forgets every idle connection, and takes back none that was given out before.
     pub fn clear_all(&mut self) {
-        let keys: Vec<K> = self.keys.keys().cloned().collect();
-        for key in keys {
-            self.clear(&key);
+        for at in 0..self.entries.len() {
+            self.clear_at(at);
         }
     }
 
     /// When the next idle connection has lain too long.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let since = self.idle.values().next().and_then(|key| self.keys.get(key)?.idle.front())?.1;
+        if self.idle == 0 {
+            return None;
+        }
+        let since = self.entries.iter().filter_map(|entry| Some(entry.idle.front()?.1)).min()?;
         Some(since + self.config.idle_timeout?)
     }
 
     /// Ends the idle connections that have lain too long.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while self.poll_timeout().is_some_and(|at| at <= now) {
-            self.evict_oldest();
+        let Some(timeout) = self.config.idle_timeout else { return };
+        for at in 0..self.entries.len() {
+            while self.entries[at].idle.front().is_some_and(|(_, since, _)| *since + timeout <= now) {
+                self.evict_oldest_of(at);
+            }
         }
     }
 
@@ -297,65 +312,102 @@ impl<K: Ord + Clone, C> Pool<K, C> {
         core::mem::take(&mut self.doomed)
     }
 
-    fn next_serial(&mut self) -> u64 {
+    /// Opens the books of a key that has none.
+    fn add(&mut self, key: K) -> usize {
         self.serial += 1;
-        self.serial
+        let entry = Entry {
+            key: Some(key.clone()),
+            idle: VecDeque::new(),
+            open: 0,
+            waiting: BTreeSet::new(),
+            epoch: self.serial,
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.entries[at] = entry;
+                at
+            }
+            None => {
+                self.entries.push(entry);
+                self.entries.len() - 1
+            }
+        };
+        self.keys.insert(key, at);
+        at
+    }
+
+    fn clear_at(&mut self, at: usize) {
+        self.serial += 1;
+        let entry = &mut self.entries[at];
+        entry.epoch = self.serial;
+        let idle = entry.idle.len();
+        entry.open -= idle;
+        self.open -= idle;
+        self.idle -= idle;
+        self.doomed.extend(entry.idle.drain(..).map(|(_, _, connection)| connection));
+        self.forget_if_unused(at);
     }
 
     fn evict_oldest(&mut self) {
-        if let Some((_, key)) = self.idle.first_key_value() {
-            let key = key.clone();
-            self.evict_oldest_of(&key);
+        let oldest =
+            self.entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.idle.front()?.0, at)));
+        if let Some((_, at)) = oldest.min() {
+            self.evict_oldest_of(at);
         }
     }
 
-    fn evict_oldest_of(&mut self, key: &K) {
-        let Some(entry) = self.keys.get_mut(key) else { return };
-        if let Some((serial, _, connection)) = entry.idle.pop_front() {
-            self.idle.remove(&serial);
+    fn evict_oldest_of(&mut self, at: usize) {
+        let entry = &mut self.entries[at];
+        if let Some((_, _, connection)) = entry.idle.pop_front() {
             entry.open -= 1;
             self.open -= 1;
+            self.idle -= 1;
             self.doomed.push(connection);
-            self.forget_if_unused(key);
+            self.forget_if_unused(at);
         }
     }
 
-    /// Calls the first who waits for `key`, whose room is there already.
-    fn grant_first_of(&mut self, key: K, idle: Option<C>) -> Option<Ticket> {
-        let entry = self.keys.get_mut(&key)?;
+    /// Calls the first who waits for the key at `at`, whose room is there already.
+    fn grant_first_of(&mut self, at: usize, idle: Option<C>) -> Option<Ticket> {
+        let entry = &mut self.entries[at];
         let serial = entry.waiting.pop_first()?;
-        let epoch = entry.epoch;
+        let place = Place { entry: at, epoch: entry.epoch };
         self.waiting.remove(&serial);
         self.held_back.remove(&serial);
-        self.note_held_back(&key);
-        self.granted.insert(serial, (key, Permit { idle, epoch }));
+        self.note_held_back(at);
+        self.granted.insert(serial, Permit { idle, place });
         Some(Ticket(serial))
     }
 
     /// Calls the one who has waited longest for the total to have room.
     fn grant_held_back(&mut self) -> Option<Ticket> {
-        let (_, key) = self.held_back.first_key_value()?;
-        let key = key.clone();
-        self.keys.get_mut(&key)?.open += 1;
+        let (_, at) = self.held_back.first_key_value()?;
+        let at = *at;
+        self.entries[at].open += 1;
         self.open += 1;
-        self.grant_first_of(key, None)
+        self.grant_first_of(at, None)
     }
 
-    /// Keeps `held_back` true for `key` after its room or its waiters have changed.
-    fn note_held_back(&mut self, key: &K) {
-        let Some(entry) = self.keys.get(key) else { return };
+    /// Keeps `held_back` true for a key after its room or its waiters have changed.
+    fn note_held_back(&mut self, at: usize) {
+        let entry = &self.entries[at];
         if let Some(first) = entry.waiting.first() {
             if entry.open < self.config.max_per_key {
-                self.held_back.insert(*first, key.clone());
+                self.held_back.insert(*first, at);
             } else {
                 self.held_back.remove(first);
             }
         }
     }
 
-    fn forget_if_unused(&mut self, key: &K) {
-        if self.keys.get(key).is_some_and(|entry| entry.open == 0 && entry.waiting.is_empty()) {
-            self.keys.remove(key);
+    fn forget_if_unused(&mut self, at: usize) {
+        let entry = &mut self.entries[at];
+        if entry.open == 0
+            && entry.waiting.is_empty()
+            && let Some(key) = entry.key.take()
+        {
+            self.keys.remove(&key);
+            self.free.push(at);
         }
     }
 }

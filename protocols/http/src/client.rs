@@ -300,7 +300,8 @@ impl ClientConnection {
         }
         let window = self.config.limits.get().receive_window();
         self.credit = self.credit.saturating_add(len).min(window);
-        if matches!(self.recv, Recv::Body(_)) && self.credit > 0 && !self.timer.is_set() {
+        if matches!(self.recv, Recv::Body(_)) && self.credit > 0 {
+            // The time that the application took is not the server's.
             self.timer.set(Phase::Body, now, self.config.body_timeout);
         }
     }

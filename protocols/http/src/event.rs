@@ -8,8 +8,8 @@ use crate::{Error, Fields, RequestHead, ResponseHead};
 
 /// One exchange on one connection: a request and its answer.
 ///
-/// HTTP/1.1 has one at a time, numbered from 1; the name is there so that HTTP/2 can have the same verbs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// HTTP/1.1 has one at a time, numbered from 1; the name is there so that HTTP/2 can have the same verbs. The default is nobody's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub(crate) u64);
 
 impl StreamId {
@@ -72,7 +72,7 @@ pub enum ServerEvent {
         /// Which request.
         stream: StreamId,
         /// What came behind a chunked body. Never to be merged into the head unread (RFC 9110 §6.5.1).
-        trailers: Option<Fields>,
+        trailers: Option<Box<Fields>>,
     },
     /// The connection now speaks another protocol, as this request's `CONNECT` or `Upgrade` asked and the application's
     /// answer granted. All output of this machine was handed over; what is left in the input belongs to the other
@@ -138,7 +138,7 @@ pub enum ClientEvent {
         /// Which exchange.
         stream: StreamId,
         /// What came behind a chunked body. Never to be merged into the head unread (RFC 9110 §6.5.1).
-        trailers: Option<Fields>,
+        trailers: Option<Box<Fields>>,
     },
     /// The connection now speaks another protocol, as the request asked. All output of this machine was handed over;
     /// what is left in the input belongs to the other protocol. This is the last event.

@@ -172,7 +172,7 @@ fn converse(seed: u64) {
                     }
                     ServerEvent::End { stream, trailers } => {
                         assert_eq!(asked, request.bytes(), "seed {seed}");
-                        assert_eq!(text(trailers.as_ref()), request.sent_trailers(), "seed {seed}");
+                        assert_eq!(text(trailers.as_deref()), request.sent_trailers(), "seed {seed}");
                         server
                             .send_head(NOW, stream, status, &[("Server", "x")], response.length)
                             .expect("due");
@@ -195,7 +195,7 @@ fn converse(seed: u64) {
                             assert!(answered.is_empty() && trailers.is_none(), "seed {seed}");
                         } else {
                             assert_eq!(answered, response.bytes(), "seed {seed}");
-                            assert_eq!(text(trailers.as_ref()), response.sent_trailers(), "seed {seed}");
+                            assert_eq!(text(trailers.as_deref()), response.sent_trailers(), "seed {seed}");
                         }
                         finished = true;
                     }

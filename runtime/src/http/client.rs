@@ -56,7 +56,7 @@ use super::BoxError;
 use crate::dial::Dialer;
 use crate::{Endpoint, MaybeTls, Runtime, Spawn};
 use connection::Connection;
-use send::RequestLine;
+use send::{Call, RequestLine};
 
 /// The stream a connection runs on.
 pub type Stream<R> = MaybeTls<<R as Runtime>::Stream>;
@@ -198,8 +198,10 @@ impl<R: Runtime> Client<R> {
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
         let (parts, body) = request.into_parts();
-        let total = self.inner.settings.total_timeout;
-        let (head, body, _) = self.inner.call(parts, body, total, 0).await?;
+        let request = Box::new(http::Request::from_parts(parts, super::Body::empty()));
+        let Settings { total_timeout, replay_limit, .. } = self.inner.settings;
+        let mut call = Call::new(request, body, replay_limit);
+        let (head, body) = self.inner.call(&mut call, total_timeout).await?;
         // What the head shares its buffer with was looked at when it came.
         Ok(http::Response::from_parts(head.share_http(0), body))
     }

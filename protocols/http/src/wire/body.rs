@@ -50,7 +50,7 @@ pub(crate) enum Step {
     NoCredit,
     Data(Bytes),
     Extensions(Bytes),
-    End(Option<Fields>),
+    End(Option<Box<Fields>>),
 }
 
 impl BodyDecoder {
@@ -144,7 +144,7 @@ impl BodyDecoder {
                     None => return Ok(Step::More),
                     Some(fields) => {
                         self.state = State::Done;
-                        return Ok(Step::End(Some(fields).filter(|fields| !fields.is_empty())));
+                        return Ok(Step::End((!fields.is_empty()).then(|| Box::new(fields))));
                     }
                 },
                 State::Done => return Ok(Step::End(None)),

@@ -86,6 +86,10 @@ impl Facts {
     }
 
     fn note_content_length(&mut self, value: &[u8], leniency: &Leniency) -> Result<(), Reason> {
+        if let (None, Some(length)) = (self.content_length, decimal(value)) {
+            self.content_length = Some(length);
+            return Ok(());
+        }
         // RFC 9112 §6.3 rule 5: a list of equal values may be taken as one of them, anything else is invalid.
         let lenient = leniency.repeated_content_length;
         for (index, item) in list(value).enumerate() {

@@ -71,22 +71,24 @@ impl RequestHead {
     pub fn to_http(&self) -> Result<http::request::Parts, http::Error> {
         let mut owned = self.clone();
         owned.fields.compact();
-        owned.share_http(http::HeaderMap::new())
+        let mut request = http::Request::new(());
+        owned.share_into(&mut request)?;
+        Ok(request.into_parts().0)
     }
 
     /// Like [`to_http`](Self::to_http) without the copy: method, target and values share the buffer that was read into, and
-    /// keep it alive. A server whose buffers are hardly larger than their heads wants this. The fields are added to
-    /// `headers`: an empty map that was used before has its memory already.
-    pub fn share_http(&self, headers: http::HeaderMap) -> Result<http::request::Parts, http::Error> {
+    /// keep it alive. A server whose buffers are hardly larger than their heads wants this. The fields are added to those of
+    /// `request`: an empty map that was used before has its memory already.
+    ///
+    /// After an error, `request` has some of the head.
+    pub fn share_into<B>(&self, request: &mut http::Request<B>) -> Result<(), http::Error> {
         let start = usize::from(self.method_len) + 1;
         let target = self.fields.bytes.slice(start..start + usize::from(self.target_len));
-        let mut parts = http::Request::new(()).into_parts().0;
-        parts.method = Method::from_bytes(&self.fields.bytes[..usize::from(self.method_len)])?;
-        parts.uri = Uri::from_maybe_shared(target)?;
-        parts.version = self.version;
-        parts.headers = headers;
-        self.fields.append_to(&mut parts.headers);
-        Ok(parts)
+        *request.method_mut() = Method::from_bytes(&self.fields.bytes[..usize::from(self.method_len)])?;
+        *request.uri_mut() = Uri::from_maybe_shared(target)?;
+        *request.version_mut() = self.version;
+        self.fields.append_to(request.headers_mut());
+        Ok(())
     }
 }
 

@@ -92,7 +92,7 @@ pub(crate) fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> 
                     told.note(format!("extensions {}", extensions.escape_ascii()));
                 }
                 Ok(Some(ServerEvent::End { stream, trailers })) => {
-                    told.note(format!("end{}", trailers.as_ref().map(fields).unwrap_or_default()));
+                    told.note(format!("end{}", trailers.as_deref().map(fields).unwrap_or_default()));
                     server.send_head(NOW, stream, status, &(), BodyLength::Known(2)).expect("a head is due");
                     if server.send_data(NOW, stream, Bytes::from_static(b"ok")).is_ok() {
                         server.finish(NOW, stream, &()).expect("whole");
@@ -185,7 +185,7 @@ pub(crate) fn receive(
                     told.note(format!("extensions {}", extensions.escape_ascii()));
                 }
                 Ok(Some(ClientEvent::End { trailers, .. })) => {
-                    told.note(format!("end{}", trailers.as_ref().map(fields).unwrap_or_default()));
+                    told.note(format!("end{}", trailers.as_deref().map(fields).unwrap_or_default()));
                 }
                 Ok(Some(ClientEvent::Upgraded { .. })) => {
                     told.note("upgraded".into());

@@ -87,7 +87,7 @@ pub(crate) fn requests(config: &Arc<ServerConfig>, wire: &[u8], eof: bool) -> Re
                 reading.last().body.extend_from_slice(&data);
             }
             Ok(Some(ServerEvent::End { stream, trailers })) => {
-                reading.last().trailers = trailers.as_ref().map(owned).unwrap_or_default();
+                reading.last().trailers = trailers.as_deref().map(owned).unwrap_or_default();
                 reading.last().complete = true;
                 let upgrades = server
                     .send_head(NOW, stream, StatusCode::SWITCHING_PROTOCOLS, &(), BodyLength::Empty)
@@ -134,7 +134,7 @@ pub(crate) fn answers(config: &Arc<ClientConfig>, method: &Method, wire: &[u8], 
                 reading.last().body.extend_from_slice(&data);
             }
             Ok(Some(ClientEvent::End { trailers, .. })) => {
-                reading.last().trailers = trailers.as_ref().map(owned).unwrap_or_default();
+                reading.last().trailers = trailers.as_deref().map(owned).unwrap_or_default();
                 reading.last().complete = true;
                 break;
             }

@@ -3,11 +3,12 @@
 use std::future::poll_fn;
 #[cfg(feature = "tls")]
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use glowplug_http::{ClientConnection, Scheme};
+use glowplug_http::{ClientConnection, Scheme, StreamId};
 
 use super::error::{ClientError, Stage, Trace};
+use super::exchange::Stall;
 use super::proxy::Route;
 use super::{Inner, Lease, Stream};
 use crate::Runtime;
@@ -15,9 +16,21 @@ use crate::Runtime;
 use crate::dial::DialError;
 use crate::dial::Dialer;
 use crate::drive::{Exclusive, KEPT_BUFFERS};
+use crate::pool::Got;
 
-/// A connection: whoever holds it drives it.
-pub(super) type Connection<R> = Exclusive<ClientConnection, Stream<R>, R>;
+/// What drives a connection: whoever holds it.
+pub(super) type Driver<R> = Exclusive<ClientConnection, Stream<R>, R>;
+
+/// A connection, and where the request on it stands, so that whoever hands a request on hands on a pointer.
+#[allow(unnameable_types, reason = "a part of the name of the reaper, for which there is an alias")]
+pub struct Connection<R: Runtime> {
+    pub(super) driver: Driver<R>,
+    /// The request at hand, or the last one.
+    pub(super) stream: StreamId,
+    /// Bytes that the transport had taken before it.
+    pub(super) written_before: u64,
+    pub(super) stall: Stall<R>,
+}
 
 /// A connection to send one request on.
 pub(super) struct Checkout<R: Runtime> {
@@ -36,20 +49,33 @@ impl<R: Runtime> Inner<R> {
         trace: &mut Trace,
     ) -> Result<Checkout<R>, ClientError> {
         trace.stage = Stage::Pool;
-        let mut lease = self.pool.get(route.key()).await.map_err(ClientError::Pool)?;
+        let mut lease = match self.pool.try_get(route.key()).map_err(ClientError::Pool)? {
+            Got::Lease(lease) => lease,
+            // On the heap, like all that is rare: it would be a part of every request's future.
+            Got::Place(place) => Box::pin(place.wait()).await.map_err(ClientError::Pool)?,
+        };
         if let Some(mut connection) = lease.take().filter(|_| !fresh)
-            && stands(&mut connection).await
+            && poll_fn(|cx| Poll::Ready(stands(&mut connection.driver, cx))).await
         {
             return Ok(Checkout { lease, connection, reused: true });
         }
         trace.stage = Stage::Connect;
-        // On the heap, since it happens once per connection: a TLS session in the making would blow every request's future up.
-        let stream = Box::pin(self.dial(route)).await?;
-        let now = self.runtime.now();
-        let machine = ClientConnection::new(now, self.machine.clone());
-        let mut connection = Box::new(Exclusive::new(self.runtime.clone(), stream, machine));
-        connection.keep_buffers(KEPT_BUFFERS);
+        let connection = Box::pin(self.connect(route)).await?;
         Ok(Checkout { lease, connection, reused: false })
+    }
+
+    /// A connection that is made now.
+    async fn connect(&self, route: &Route) -> Result<Box<Connection<R>>, ClientError> {
+        let stream = self.dial(route).await?;
+        let machine = ClientConnection::new(self.runtime.now(), self.machine.clone());
+        let mut driver = Exclusive::new(self.runtime.clone(), stream, machine);
+        driver.keep_buffers(KEPT_BUFFERS);
+        Ok(Box::new(Connection {
+            driver,
+            stream: StreamId::default(),
+            written_before: 0,
+            stall: Stall::new(self.settings.send_timeout),
+        }))
     }
 
     async fn dial(&self, route: &Route) -> Result<Stream<R>, ClientError> {
@@ -90,10 +116,6 @@ impl<R: Runtime> Inner<R> {
 
 /// Whether an idle connection still stands: one poll reads away what was left of the last answer, and finds an end that the
 /// server has announced meanwhile, or words that nobody asked for.
-async fn stands<R: Runtime>(connection: &mut Connection<R>) -> bool {
-    poll_fn(|cx| match connection.poll_event(cx) {
-        Poll::Pending => Poll::Ready(connection.machine().is_ready()),
-        Poll::Ready(_) => Poll::Ready(false),
-    })
-    .await
+fn stands<R: Runtime>(driver: &mut Driver<R>, cx: &mut Context<'_>) -> bool {
+    driver.poll_event(cx).is_pending() && driver.machine().is_ready()
 }

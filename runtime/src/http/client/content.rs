@@ -63,9 +63,14 @@ impl<R: Runtime> Content<R> {
     /// The whole body, if it is no longer than `limit` bytes.
     ///
     /// Dropping the future drops the body.
-    pub async fn bytes(self, limit: usize) -> Result<Bytes, ClientError> {
-        match self.0 {
-            Kind::Plain(body) => body.bytes(limit).await,
+    pub async fn bytes(mut self, limit: usize) -> Result<Bytes, ClientError> {
+        self.collect(limit).await
+    }
+
+    /// What is left of the body, if it is no longer than `limit`.
+    pub(super) async fn collect(&mut self, limit: usize) -> Result<Bytes, ClientError> {
+        match &mut self.0 {
+            Kind::Plain(body) => body.collect(limit).await,
             #[cfg(feature = "http-compression")]
             Kind::Decoded(_) => collect(self, limit).await,
         }
@@ -89,9 +94,9 @@ impl<R: Runtime> Content<R> {
 }
 
 #[cfg(feature = "http-compression")]
-async fn collect<R: Runtime>(mut body: Content<R>, limit: usize) -> Result<Bytes, ClientError> {
+async fn collect<R: Runtime>(body: &mut Content<R>, limit: usize) -> Result<Bytes, ClientError> {
     let mut all = bytes::BytesMut::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
         let Ok(data) = frame?.into_data() else { continue };
         if all.len() + data.len() > limit {
             return Err(ClientError::TooLong { limit });

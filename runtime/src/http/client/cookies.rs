@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cookie_store::{Cookie, CookieDomain, CookieStore, StoreAction};
 use glowplug_http::ResponseHead;
-use http::request::Parts;
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, Request, Uri, header};
 use url::Url;
 
 use super::RequestBuilder;
@@ -172,12 +171,12 @@ impl CookieJar {
     }
 
     /// Adds to a request what goes along, unless the caller has set cookies of their own. True if it did.
-    pub(super) fn attach(&self, parts: &mut Parts) -> bool {
-        if parts.headers.contains_key(header::COOKIE) {
+    pub(super) fn attach<B>(&self, request: &mut Request<B>) -> bool {
+        if request.headers().contains_key(header::COOKIE) {
             return false;
         }
-        let Some(cookies) = self.header(&parts.uri) else { return false };
-        parts.headers.insert(header::COOKIE, cookies);
+        let Some(cookies) = self.header(request.uri()) else { return false };
+        request.headers_mut().insert(header::COOKIE, cookies);
         true
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Buf;
 use glowplug_core::{Instant, Progress};
-use glowplug_http::{BodyLength, ClientEvent, Error as ProtocolError, HeadError, ResponseHead, StreamId};
+use glowplug_http::{BodyLength, ClientEvent, Error as ProtocolError, HeadError, ResponseHead};
 
-use super::connection::Connection;
+use super::connection::{Connection, Driver};
 use super::error::{ClientError, Stage};
 use super::upload::{Sending, Upload};
 use super::{Informational, RequestLine};
@@ -21,11 +21,7 @@ const ROUNDS_PER_POLL: u32 = 32;
 /// A request on its connection, until the answer has ended.
 pub(super) struct Exchange<R: Runtime, B> {
     pub(super) connection: Box<Connection<R>>,
-    stream: StreamId,
     pub(super) upload: Upload<B>,
-    /// Bytes that the transport had taken before.
-    written_before: u64,
-    stall: Stall<R>,
 }
 
 /// Why an exchange did not come to its end.
@@ -72,16 +68,16 @@ impl<R: Runtime, B> Exchange<R, B> {
         mut connection: Box<Connection<R>>,
         request: &RequestLine<'_>,
         upload: Upload<B>,
-        send_timeout: Option<Duration>,
     ) -> Result<Self, (HeadError, Box<Connection<R>>)> {
         // It was made or looked at just now.
-        let now = connection.polled_at();
-        let written_before = connection.written();
-        let machine = connection.machine_mut();
+        let now = connection.driver.polled_at();
+        connection.written_before = connection.driver.written();
+        let machine = connection.driver.machine_mut();
         match machine.submit(now, request.method, &request.target, request, upload.length()) {
             Ok(stream) => {
-                let stall = Stall { limit: send_timeout, seen: None, deadline: None };
-                Ok(Self { connection, stream, upload, written_before, stall })
+                connection.stream = stream;
+                connection.stall.begin();
+                Ok(Self { connection, upload })
             }
             Err(error) => Err((error, connection)),
         }
@@ -89,26 +85,28 @@ impl<R: Runtime, B> Exchange<R, B> {
 
     /// How far the request got. What the transport has taken nothing of was not sent, whatever waited for it.
     pub(super) fn progress(&self) -> Progress {
-        let told = self.connection.machine().progress(self.stream);
-        if told < Progress::AnswerBegun && self.connection.written() == self.written_before {
+        let Connection { driver, stream, written_before, .. } = &*self.connection;
+        let told = driver.machine().progress(*stream);
+        if told < Progress::AnswerBegun && driver.written() == *written_before {
             return Progress::NotSent;
         }
         told
     }
 
     /// Gives credit back for what has just come of the answer's body.
-    pub(super) fn release(&mut self, len: usize) {
-        let now = self.connection.polled_at();
-        self.connection.machine_mut().release(now, self.stream, len);
+    pub(super) fn release(&mut self, now: Instant, len: usize) {
+        let Connection { driver, stream, .. } = &mut *self.connection;
+        driver.machine_mut().release(now, *stream, len);
     }
 
     /// Nobody wants the rest of the answer. True when the connection may serve again: the little that is left is read
     /// away by its next use.
     pub(super) fn give_up(&mut self) -> bool {
         use glowplug_core::StreamProtocol as _;
-        let now = self.connection.runtime().now();
-        self.connection.machine_mut().cancel(now, self.stream);
-        self.connection.machine().interest().read.wants()
+        let Connection { driver, stream, .. } = &mut *self.connection;
+        let now = driver.runtime().now();
+        driver.machine_mut().cancel(now, *stream);
+        driver.machine().interest().read.wants()
     }
 }
 
@@ -121,16 +119,17 @@ where
         &mut self,
         cx: &mut Context<'_>,
         informational: Option<&Informational>,
-    ) -> Poll<Result<(ResponseHead, BodyLength), Failure>> {
+    ) -> Poll<Result<(Box<ResponseHead>, BodyLength), Failure>> {
         loop {
             match self.poll_event(cx) {
                 Poll::Ready(Ok(ClientEvent::Response { mut head, body, .. })) => {
-                    let holder = head.len_in_bytes() + self.connection.input_capacity();
+                    let holder = head.len_in_bytes() + self.connection.driver.input_capacity();
                     if head.len_in_bytes() < holder / 4 {
                         // A small head would keep all of a large buffer alive.
                         head.compact();
                     }
-                    return Poll::Ready(Ok((head, body)));
+                    // On the heap, since it is handed on until somebody reads it.
+                    return Poll::Ready(Ok((Box::new(head), body)));
                 }
                 Poll::Ready(Ok(ClientEvent::Informational { head, .. })) => {
                     if let Some(informational) = informational {
@@ -149,21 +148,23 @@ where
         for _ in 0..ROUNDS_PER_POLL {
             let mut sending = Sending::Done;
             if !self.upload.is_finished() {
-                let now = self.connection.runtime().now();
-                let (progress, machine) = (self.progress(), self.connection.machine_mut());
-                sending = match self.upload.send(cx, now, machine, self.stream, progress) {
+                let progress = self.progress();
+                let Connection { driver, stream, .. } = &mut *self.connection;
+                let now = driver.runtime().now();
+                sending = match self.upload.send(cx, now, driver.machine_mut(), *stream, progress) {
                     Ok(sending) => sending,
                     Err(cause) => return Poll::Ready(Err(Failure::Upload(cause))),
                 };
             }
-            match self.connection.poll_event(cx) {
+            let Connection { driver, stream, stall, .. } = &mut *self.connection;
+            match driver.poll_event(cx) {
                 Poll::Ready(Ok(Some(event))) => return Poll::Ready(Ok(event)),
                 Poll::Ready(Ok(None)) => return Poll::Ready(Err(Failure::Connection(None))),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Connection(Some(error)))),
                 Poll::Pending => {}
             }
-            if sending != Sending::Full || self.connection.machine().capacity(self.stream) == 0 {
-                return match self.stall.poll(cx, &self.connection) {
+            if sending != Sending::Full || driver.machine().capacity(*stream) == 0 {
+                return match stall.poll(cx, driver) {
                     Poll::Ready(()) => Poll::Ready(Err(Failure::Stalled)),
                     Poll::Pending => Poll::Pending,
                 };
@@ -175,7 +176,7 @@ where
 }
 
 /// Finds a server that takes nothing of what waits for it.
-struct Stall<R: Runtime> {
+pub(super) struct Stall<R: Runtime> {
     limit: Option<Duration>,
     /// Bytes taken, and until when more have to be.
     seen: Option<(u64, Instant)>,
@@ -184,20 +185,29 @@ struct Stall<R: Runtime> {
 }
 
 impl<R: Runtime> Stall<R> {
+    /// For a server that may take nothing for so long.
+    pub(super) fn new(limit: Option<Duration>) -> Self {
+        Self { limit, seen: None, deadline: None }
+    }
+
+    /// Another request begins.
+    fn begin(&mut self) {
+        self.seen = None;
+    }
+
     /// Ready when it has taken too long.
-    fn poll(&mut self, cx: &mut Context<'_>, connection: &Connection<R>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>, driver: &Driver<R>) -> Poll<()> {
         let Some(limit) = self.limit else { return Poll::Pending };
-        if !connection.has_unsent() {
+        if !driver.has_unsent() {
             self.seen = None;
             if let Some(deadline) = &mut self.deadline {
                 deadline.set(None);
             }
             return Poll::Pending;
         }
-        let now = connection.runtime().now();
-        let written = connection.written();
-        let deadline =
-            self.deadline.get_or_insert_with(|| Box::new(Deadline::new(connection.runtime().timer())));
+        let now = driver.runtime().now();
+        let written = driver.written();
+        let deadline = self.deadline.get_or_insert_with(|| Box::new(Deadline::new(driver.runtime().timer())));
         match self.seen {
             Some((before, _)) if before == written => {}
             _ => {

@@ -15,6 +15,7 @@ use super::exchange::{Exchange, Failure};
 use super::upload::Upload;
 use super::{Lease, Upgraded};
 use crate::Runtime;
+use crate::drive::DriverError;
 use crate::http::{Body, BoxError};
 use crate::time::Sleep;
 
@@ -27,7 +28,9 @@ use crate::time::Sleep;
 pub struct Incoming<R: Runtime, B = Body> {
     /// `None` once the body has ended or failed.
     open: Option<Open<R, B>>,
-    /// Bytes still to come, where that is known.
+    /// What came along with the head, and was not asked for yet.
+    first: Bytes,
+    /// Bytes that were not handed on yet, where that is known.
     left: BodyLength,
     /// The end of the whole call's time.
     deadline: Option<Sleep<R::Timer>>,
@@ -48,7 +51,7 @@ impl<R: Runtime, B> Incoming<R, B> {
         switching: bool,
     ) -> Self {
         let open = Some(Open { lease, exchange, switching });
-        Self { open, left: length, deadline: None }
+        Self { open, first: Bytes::new(), left: length, deadline: None }
     }
 
     /// Sets when the whole call is to be over.
@@ -58,11 +61,10 @@ impl<R: Runtime, B> Incoming<R, B> {
 
     /// The exchange is over: the connection goes back, if it serves on.
     fn end(&mut self) {
-        self.left = BodyLength::Known(0);
         if let Some(open) = self.open.take()
-            && open.exchange.connection.machine().is_ready()
+            && open.exchange.connection.driver.machine().is_ready()
         {
-            let now = open.exchange.connection.polled_at();
+            let now = open.exchange.connection.driver.polled_at();
             open.lease.put_back_at(now, open.exchange.connection);
         }
     }
@@ -75,6 +77,11 @@ impl<R: Runtime, B> Incoming<R, B> {
 }
 
 impl<R: Runtime, B> Open<R, B> {
+    /// Nothing is under way but the answer; or that has no body, and whatever else is under way ends with it.
+    fn is_settled(&self, left: BodyLength) -> bool {
+        !self.switching && (left == BodyLength::Empty || self.exchange.upload.is_finished())
+    }
+
     fn give_up(mut self) -> Upload<B> {
         if !self.switching && self.exchange.give_up() {
             self.lease.put_back(self.exchange.connection);
@@ -87,12 +94,26 @@ impl<R: Runtime, B> Incoming<R, B>
 where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
 {
-    /// Takes the end of an answer without a body, so that its connection is free before anybody looks.
-    pub(super) fn settle(&mut self, cx: &mut Context<'_>) -> Result<(), ClientError> {
-        match self.poll_next(cx) {
-            Poll::Ready(Some(Err(error))) => Err(error),
-            _ => Ok(()),
+    /// Takes what came along with the head: a short body is there by then, and its connection free before anybody looks.
+    pub(super) fn settle(&mut self) -> Result<(), ClientError> {
+        if self.left == BodyLength::Unknown {
+            return Ok(());
         }
+        while let Some(open) = self.open.as_mut().filter(|open| open.is_settled(self.left)) {
+            match open.exchange.connection.driver.next_buffered() {
+                Ok(Some(ClientEvent::Data { data, .. })) => {
+                    let is_all = self.left == BodyLength::Known(data.len() as u64);
+                    self.first = data;
+                    if !is_all {
+                        break;
+                    }
+                }
+                Ok(Some(ClientEvent::End { .. })) => self.end(),
+                Ok(_) => break,
+                Err(error) => return Err(self.fail(Failure::Connection(Some(DriverError::Protocol(error))))),
+            }
+        }
+        Ok(())
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ClientError>>> {
@@ -104,27 +125,37 @@ where
             let error = ClientError::TimedOut { stage: Stage::Body, progress: Progress::AnswerBegun };
             return Poll::Ready(Some(Err(error)));
         }
+        if !self.first.is_empty() {
+            let data = std::mem::take(&mut self.first);
+            if let Some(open) = &mut self.open {
+                let now = open.exchange.connection.driver.runtime().now();
+                open.exchange.release(now, data.len());
+            }
+            self.count(data.len());
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
         loop {
             let Some(open) = self.open.as_mut().filter(|open| !open.switching) else {
                 return Poll::Ready(None);
             };
             match open.exchange.poll_event(cx) {
                 Poll::Ready(Ok(ClientEvent::Data { data, .. })) => {
-                    open.exchange.release(data.len());
-                    if let BodyLength::Known(left) = &mut self.left {
-                        *left = left.saturating_sub(data.len() as u64);
-                        // The end is told without any more input, so that the connection is free as soon as the last byte is there.
-                        if *left == 0
-                            && let Ok(Some(ClientEvent::End { .. })) =
-                                open.exchange.connection.next_buffered()
-                        {
-                            self.end();
-                        }
+                    let now = open.exchange.connection.driver.polled_at();
+                    open.exchange.release(now, data.len());
+                    // The end is told without any more input, so that the connection is free as soon as the last byte is there.
+                    let is_all = self.left == BodyLength::Known(data.len() as u64);
+                    if is_all
+                        && let Ok(Some(ClientEvent::End { .. })) =
+                            open.exchange.connection.driver.next_buffered()
+                    {
+                        self.end();
                     }
+                    self.count(data.len());
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
                 Poll::Ready(Ok(ClientEvent::End { trailers, .. })) => {
                     self.end();
+                    self.left = BodyLength::Known(0);
                     let trailers = trailers.map(|trailers| Ok(Frame::trailers(trailers.to_header_map())));
                     return Poll::Ready(trailers);
                 }
@@ -135,10 +166,22 @@ where
         }
     }
 
+    /// So many bytes are handed on.
+    fn count(&mut self, len: usize) {
+        if let BodyLength::Known(left) = &mut self.left {
+            *left = left.saturating_sub(len as u64);
+        }
+    }
+
     /// The whole body, if it is no longer than `limit`.
     ///
     /// Dropping the future drops the body.
     pub async fn bytes(mut self, limit: usize) -> Result<Bytes, ClientError> {
+        self.collect(limit).await
+    }
+
+    /// What is left of the body, if it is no longer than `limit`.
+    pub(super) async fn collect(&mut self, limit: usize) -> Result<Bytes, ClientError> {
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(frame) = poll_fn(|cx| self.poll_next(cx)).await {
@@ -174,7 +217,7 @@ where
                 Err(failure) => return Err(failure.into_error(Progress::AnswerBegun)),
             }
         }
-        Ok(Upgraded::new(open.exchange.connection.into_parts()))
+        Ok(Upgraded::new(open.exchange.connection.driver.into_parts()))
     }
 }
 
@@ -204,7 +247,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.open.as_ref().is_none_or(|open| open.switching)
+        self.first.is_empty() && self.open.as_ref().is_none_or(|open| open.switching)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -12,6 +12,7 @@ use super::content::Content;
 #[cfg(feature = "http-cookies")]
 use super::cookies::CookieJar;
 use super::error::{ClientError, RequestError};
+use super::send::Call;
 use super::{Client, Idempotent, Informational, Response};
 use crate::Runtime;
 #[cfg(feature = "http-compression")]
@@ -22,7 +23,8 @@ use crate::http::{Body, BoxError};
 #[must_use = "nothing is sent until `send` is awaited"]
 pub struct RequestBuilder<R: Runtime> {
     client: Client<R>,
-    request: Result<http::Request<Body>, RequestError>,
+    /// On the heap, since builders are handed on from call to call.
+    request: Result<Box<http::Request<Body>>, RequestError>,
     total_timeout: Option<Duration>,
     collect_limit: usize,
     max_redirects: u32,
@@ -39,7 +41,7 @@ impl<R: Runtime> RequestBuilder<R> {
             (settings.total_timeout, settings.collect_limit, settings.max_redirects);
         let request = match url.and_then(without_user) {
             Ok((url, credentials)) => {
-                let mut request = http::Request::new(Body::empty());
+                let mut request = Box::new(http::Request::new(Body::empty()));
                 *request.method_mut() = method;
                 *request.uri_mut() = url;
                 if let Some(credentials) = credentials {
@@ -227,7 +229,7 @@ impl<R: Runtime> RequestBuilder<R> {
 
     /// The request as it stands, without the client's default headers.
     pub fn build(self) -> Result<http::Request<Body>, RequestError> {
-        self.request
+        self.request.map(|request| *request)
     }
 
     /// Sends the request, follows redirects, and gives the answer once its head is there.
@@ -236,30 +238,30 @@ impl<R: Runtime> RequestBuilder<R> {
     ///
     /// Dropping the future closes the connection the request was on; the request may have reached the server.
     pub async fn send(self) -> Result<Response<R>, ClientError> {
-        let (mut parts, body) = self.request?.into_parts();
+        let mut request = self.request?;
         let client = self.client;
-        for (name, value) in &client.inner.settings.headers {
-            parts.headers.entry(name).or_insert_with(|| value.clone());
-        }
+        let settings = &client.inner.settings;
         #[cfg(feature = "http-compression")]
         if self.decode.is_some()
-            && !parts.headers.contains_key(header::ACCEPT_ENCODING)
             // A part of a coded representation is of no use by itself.
-            && !parts.headers.contains_key(header::RANGE)
+            && ![header::ACCEPT_ENCODING, header::RANGE].iter().any(|name| {
+                request.headers().contains_key(name) || settings.headers.contains_key(name)
+            })
         {
-            parts.headers.insert(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
+            request.headers_mut().insert(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
         }
         #[cfg(feature = "http-cookies")]
         if let Some(jar) = self.cookies {
-            parts.extensions.insert(jar);
+            request.extensions_mut().insert(jar);
         }
-        let (head, body, url) =
-            client.inner.call(parts, body, self.total_timeout, self.max_redirects).await?;
+        let body = std::mem::take(request.body_mut());
+        let mut call = Call::new(request, body, settings.replay_limit).following(self.max_redirects);
+        let (head, body) = client.inner.call(&mut call, self.total_timeout).await?;
         #[cfg(feature = "http-compression")]
         let (body, headers) = Content::decode(&head, body, self.decode)?;
         #[cfg(not(feature = "http-compression"))]
         let (body, headers) = (Content::plain(body), None);
-        Ok(Response::new(head, headers, body, url, self.collect_limit))
+        Ok(Response::new(call.request, head, headers, body, self.collect_limit))
     }
 }
 

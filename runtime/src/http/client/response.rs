@@ -7,35 +7,37 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use glowplug_http::ResponseHead;
-use http::{HeaderMap, StatusCode, Uri, Version};
+use http::{HeaderMap, Request, StatusCode, Uri, Version};
 use http_body::Body as _;
 
 use super::Upgraded;
 use super::content::Content;
 use super::error::ClientError;
 use crate::Runtime;
+use crate::http::Body;
 
 /// An answer whose head is there. Its body is read by [`bytes`](Self::bytes) and its like, or piece by piece by [`chunk`](Self::chunk).
 pub struct Response<R: Runtime> {
-    head: ResponseHead,
+    /// Whose answer it is: the last of the redirects, if there were any.
+    request: Box<Request<Body>>,
+    head: Box<ResponseHead>,
     /// The fields in the `http` crate's type, once somebody has asked for them: many only look at the status.
-    headers: OnceLock<HeaderMap>,
+    headers: OnceLock<Box<HeaderMap>>,
     body: Content<R>,
-    url: Uri,
     collect_limit: usize,
 }
 
 impl<R: Runtime> Response<R> {
     /// With the fields, if they are not those of the head any more.
     pub(super) fn new(
-        head: ResponseHead,
+        request: Box<Request<Body>>,
+        head: Box<ResponseHead>,
         headers: Option<HeaderMap>,
         body: Content<R>,
-        url: Uri,
         collect_limit: usize,
     ) -> Self {
-        let headers = headers.map(OnceLock::from).unwrap_or_default();
-        Self { head, headers, body, url, collect_limit }
+        let headers = headers.map(|headers| OnceLock::from(Box::new(headers))).unwrap_or_default();
+        Self { request, head, headers, body, collect_limit }
     }
 
     /// The status.
@@ -50,7 +52,7 @@ impl<R: Runtime> Response<R> {
 
     /// The headers. Where a content coding is undone, they no longer speak of it.
     pub fn headers(&self) -> &HeaderMap {
-        self.headers.get_or_init(|| self.head.to_header_map())
+        self.headers.get_or_init(|| Box::new(self.head.to_header_map()))
     }
 
     /// The head as it came over the wire: names, order and case as the server wrote them, content codings and all.
@@ -60,7 +62,7 @@ impl<R: Runtime> Response<R> {
 
     /// Where the answer came from: the last of the redirects, if there were any.
     pub fn url(&self) -> &Uri {
-        &self.url
+        self.request.uri()
     }
 
     /// How long the body still is, if that is known: not where a content coding is undone.
@@ -83,11 +85,10 @@ impl<R: Runtime> Response<R> {
     /// The whole body, up to the limit of [`collect_limit`](super::ClientBuilder::collect_limit).
     ///
     /// Dropping the future drops the body.
-    pub async fn bytes(self) -> Result<Bytes, ClientError> {
-        let Self { head, body, collect_limit, .. } = self;
+    pub async fn bytes(mut self) -> Result<Bytes, ClientError> {
         // It keeps the buffer alive that the body is read into.
-        drop(head);
-        body.bytes(collect_limit).await
+        drop(self.head);
+        self.body.collect(self.collect_limit).await
     }
 
     /// The whole body as text, read as UTF-8 whatever its head says; what is not UTF-8 becomes U+FFFD. Bounded like [`bytes`](Self::bytes).
@@ -121,7 +122,8 @@ impl<R: Runtime> Response<R> {
         let mut answer = http::Response::new(self.body);
         *answer.status_mut() = status;
         *answer.version_mut() = version;
-        *answer.headers_mut() = self.headers.into_inner().unwrap_or_else(|| self.head.to_header_map());
+        *answer.headers_mut() =
+            self.headers.into_inner().map_or_else(|| self.head.to_header_map(), |headers| *headers);
         answer
     }
 }
@@ -129,7 +131,7 @@ impl<R: Runtime> Response<R> {
 impl<R: Runtime> fmt::Debug for Response<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("url", &self.url)
+            .field("url", self.url())
             .field("status", &self.status())
             .field("headers", self.headers())
             .field("body", &self.body)

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Buf;
@@ -10,8 +9,7 @@ use glowplug_core::Progress;
 use glowplug_http::redirect::{self, RedirectError};
 use glowplug_http::retry::{Attempt, Verdict, verdict};
 use glowplug_http::{BodyLength, FieldSource, PoolKey, ResponseHead};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 
 use super::connection::Checkout;
 use super::error::{ClientError, RequestError, Stage, Trace};
@@ -20,7 +18,7 @@ use super::proxy::Route;
 use super::upload::Upload;
 use super::{Idempotent, Incoming, Informational, Inner, Lease};
 use crate::Runtime;
-use crate::http::BoxError;
+use crate::http::{Body, BoxError};
 use crate::time::{sleep_until, within};
 
 /// What stands in a request's head, as the machine takes it.
@@ -29,17 +27,20 @@ pub(super) struct RequestLine<'r> {
     pub(super) target: Cow<'r, str>,
     host: Cow<'r, str>,
     headers: &'r HeaderMap,
+    /// Fields for names that are not among the headers.
+    defaults: &'r HeaderMap,
     /// What the proxy that reads this wants to know.
     credentials: Option<&'r HeaderValue>,
 }
 
 impl<'r> RequestLine<'r> {
-    fn new(parts: &'r Parts, route: &'r Route) -> Self {
+    fn new(request: &'r Request<Body>, defaults: &'r HeaderMap, route: &'r Route) -> Self {
         let origin = &route.origin;
-        let target = if parts.method == Method::CONNECT {
+        let (method, uri) = (request.method(), request.uri());
+        let target = if *method == Method::CONNECT {
             Cow::Owned(format!("{}:{}", origin.host(), origin.port()))
         } else {
-            Cow::Borrowed(parts.uri.path_and_query().map_or("/", |path| path.as_str()))
+            Cow::Borrowed(uri.path_and_query().map_or("/", |path| path.as_str()))
         };
         let target = if target.starts_with('?') { Cow::Owned(format!("/{target}")) } else { target };
         let forwarder = route.forwarder();
@@ -49,8 +50,13 @@ impl<'r> RequestLine<'r> {
             None => target,
         };
         let credentials = forwarder.and_then(|proxy| proxy.credentials());
-        let host = host(&parts.uri, origin);
-        Self { method: &parts.method, target, host, headers: &parts.headers, credentials }
+        let host = host(uri, origin);
+        Self { method, target, host, headers: request.headers(), defaults, credentials }
+    }
+
+    fn has(&self, name: &HeaderName) -> bool {
+        // The defaults are few: to walk them is quicker than to find one.
+        self.headers.contains_key(name) || self.defaults.keys().any(|other| other == name)
     }
 }
 
@@ -73,29 +79,53 @@ impl FieldSource for RequestLine<'_> {
     const VALID: bool = true;
 
     fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
-        if !self.headers.contains_key(header::HOST) {
+        if !self.has(&header::HOST) {
             visit(b"host", self.host.as_bytes());
         }
         if let Some(credentials) = self.credentials
-            && !self.headers.contains_key(header::PROXY_AUTHORIZATION)
+            && !self.has(&header::PROXY_AUTHORIZATION)
         {
             visit(b"proxy-authorization", credentials.as_bytes());
         }
-        self.headers.each(visit);
+        self.headers.each(&mut visit);
+        for (name, value) in self.defaults {
+            if !self.headers.contains_key(name) {
+                visit(name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
     }
 }
 
 /// A call on its way: what its steps share. It stays where it is, since what is handed from future to future is there twice.
-struct Call<B> {
-    parts: Parts,
+pub(super) struct Call<B> {
+    /// Its body was taken out: that is the upload.
+    pub(super) request: Box<Request<Body>>,
     upload: Upload<B>,
+    /// The client's own headers go along, besides those of the request.
+    with_defaults: bool,
     max_redirects: u32,
     trace: Trace,
 }
 
+impl<B> Call<B>
+where
+    B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
+{
+    /// Exactly this request.
+    pub(super) fn new(request: Box<Request<Body>>, body: B, replay_limit: usize) -> Self {
+        let upload = Upload::new(body, request.headers(), replay_limit);
+        Self { request, upload, with_defaults: false, max_redirects: 0, trace: Trace::new() }
+    }
+
+    /// This request and those that it is redirected to, each with the client's headers.
+    pub(super) fn following(self, max_redirects: u32) -> Self {
+        Self { with_defaults: true, max_redirects, ..self }
+    }
+}
+
 /// The head of an answer, and the exchange that goes on behind it.
 struct Answered<R: Runtime, B> {
-    head: ResponseHead,
+    head: Box<ResponseHead>,
     body: BodyLength,
     lease: Lease<R>,
     exchange: Exchange<R, B>,
@@ -103,7 +133,7 @@ struct Answered<R: Runtime, B> {
 }
 
 impl<R: Runtime, B> Answered<R, B> {
-    fn into_incoming(self) -> (ResponseHead, Incoming<R, B>) {
+    fn into_incoming(self) -> (Box<ResponseHead>, Incoming<R, B>) {
         (self.head, Incoming::new(self.lease, self.exchange, self.body, self.switching))
     }
 
@@ -132,33 +162,29 @@ impl<R: Runtime> Inner<R> {
         Some(key)
     }
 
-    /// A request within its time; the answer, and where that came from in the end.
-    pub(super) fn call<B>(
+    /// A call within its time. When there is an answer, the call's request is the one that it came to.
+    pub(super) async fn call<B>(
         &self,
-        parts: Parts,
-        body: B,
+        call: &mut Call<B>,
         total: Option<Duration>,
-        max_redirects: u32,
-    ) -> impl Future<Output = Result<(ResponseHead, Incoming<R, B>, Uri), ClientError>>
+    ) -> Result<(Box<ResponseHead>, Incoming<R, B>), ClientError>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
-        let upload = Upload::new(body, &parts.headers, self.settings.replay_limit);
-        let mut call = Call { parts, upload, max_redirects, trace: Trace::new() };
-        async move {
-            let deadline = total.map(|total| self.runtime.now() + total);
-            let answered = match within(&self.runtime, total, self.follow(&mut call)).await {
-                Ok(answered) => answered?,
-                Err(_) => return Err(call.trace.timed_out()),
-            };
-            let settles = answered.body == BodyLength::Empty;
-            let (head, mut incoming) = answered.into_incoming();
-            if settles {
-                poll_fn(|cx| Poll::Ready(incoming.settle(cx))).await?;
+        let (answered, deadline) = match total {
+            None => (self.follow(call).await?, None),
+            Some(total) => {
+                let deadline = self.runtime.now() + total;
+                match within(&self.runtime, Some(total), self.follow(call)).await {
+                    Ok(answered) => (answered?, Some(sleep_until(&self.runtime, deadline))),
+                    Err(_) => return Err(call.trace.timed_out()),
+                }
             }
-            incoming.set_deadline(deadline.map(|at| sleep_until(&self.runtime, at)));
-            Ok((head, incoming, call.parts.uri))
-        }
+        };
+        let (head, mut incoming) = answered.into_incoming();
+        incoming.settle()?;
+        incoming.set_deadline(deadline);
+        Ok((head, incoming))
     }
 
     /// A request, and those that it is redirected to.
@@ -170,26 +196,27 @@ impl<R: Runtime> Inner<R> {
         loop {
             #[cfg(feature = "http-cookies")]
             let (jar, attached) = {
-                let jar = call.parts.extensions.get::<super::CookieJar>().cloned();
-                let attached = jar.as_ref().is_some_and(|jar| jar.attach(&mut call.parts));
+                let jar = call.request.extensions().get::<super::CookieJar>().cloned();
+                let sends_own = call.with_defaults && self.settings.headers.contains_key(header::COOKIE);
+                let attached = !sends_own && jar.as_ref().is_some_and(|jar| jar.attach(&mut call.request));
                 (jar, attached)
             };
             let answered = self.exchange(call).await?;
             #[cfg(feature = "http-cookies")]
             if let Some(jar) = jar {
-                jar.keep(&call.parts.uri, &answered.head);
+                jar.keep(call.request.uri(), &answered.head);
                 if attached {
                     // Where it is redirected to, others go along.
-                    call.parts.headers.remove(header::COOKIE);
+                    call.request.headers_mut().remove(header::COOKIE);
                 }
             }
             let status = answered.head.status();
             if !status.is_redirection() {
                 return Ok(answered);
             }
-            let Call { parts, upload, max_redirects, trace } = &mut *call;
+            let Call { request, upload, with_defaults, max_redirects, trace } = &mut *call;
             let location = answered.head.get("location");
-            let next = match redirect::next(&parts.method, &parts.uri, status, location) {
+            let next = match redirect::next(request.method(), request.uri(), status, location) {
                 Ok(Some(next)) if *max_redirects > 0 => next,
                 // Without a location it is an answer like any other.
                 Ok(_) | Err(RedirectError::LocationMissing) => return Ok(answered),
@@ -207,16 +234,27 @@ impl<R: Runtime> Inner<R> {
                 return Err(ClientError::LeavesTls);
             }
             followed += 1;
-            redirect::strip(&mut parts.headers, &next);
+            if std::mem::take(with_defaults) {
+                // Not all of them may go along.
+                self.add_defaults(request.headers_mut());
+            }
+            redirect::strip(request.headers_mut(), &next);
             *upload = answered.give_up();
             if next.keeps_body {
                 upload.rewind();
             } else {
                 upload.leave();
             }
-            parts.method = next.method;
-            parts.uri = next.uri;
+            *request.method_mut() = next.method;
+            *request.uri_mut() = next.uri;
             *trace = Trace::new();
+        }
+    }
+
+    /// Adds the client's own headers, where there are none of their names.
+    fn add_defaults(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.settings.headers {
+            headers.entry(name).or_insert_with(|| value.clone());
         }
     }
 
@@ -225,13 +263,15 @@ impl<R: Runtime> Inner<R> {
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
-        let Call { parts, upload, trace, .. } = call;
+        let Call { request, upload, trace, with_defaults, .. } = call;
         let key = self
-            .key(&parts.uri)
+            .key(request.uri())
             .ok_or_else(|| RequestError::Url("an absolute url of http or https is needed".into()))?;
-        let route = self.route(&parts.method, key);
-        let line = RequestLine::new(parts, &route);
-        let informational = parts.extensions.get::<Informational>();
+        let route = self.route(request.method(), key);
+        let none = HeaderMap::new();
+        let defaults = if *with_defaults { &self.settings.headers } else { &none };
+        let line = RequestLine::new(request, defaults, &route);
+        let informational = request.extensions().get::<Informational>();
         // What the first attempt came to, in case there is none after it.
         let mut first: Option<(Failure, Progress)> = None;
         loop {
@@ -243,8 +283,7 @@ impl<R: Runtime> Inner<R> {
             };
             let Checkout { lease, connection, reused } = checkout;
             trace.stage = Stage::Head;
-            let timeout = self.settings.send_timeout;
-            let mut exchange = match Exchange::begin(connection, &line, upload.take(), timeout) {
+            let mut exchange = match Exchange::begin(connection, &line, upload.take()) {
                 Ok(exchange) => exchange,
                 Err((error, connection)) => {
                     lease.put_back(connection);
@@ -262,7 +301,7 @@ impl<R: Runtime> Inner<R> {
             let failure = match answer {
                 Ok((head, body)) => {
                     let switching = head.status() == StatusCode::SWITCHING_PROTOCOLS
-                        || parts.method == Method::CONNECT && head.status().is_success();
+                        || *request.method() == Method::CONNECT && head.status().is_success();
                     return Ok(Answered { head, body, lease, exchange, switching });
                 }
                 Err(failure) => failure,
@@ -272,10 +311,10 @@ impl<R: Runtime> Inner<R> {
                 && reused
                 && failure.is_cut()
                 && match verdict(&Attempt {
-                    method: &parts.method,
+                    method: request.method(),
                     progress,
                     body_is_replayable: upload.is_replayable(progress),
-                    declared_idempotent: parts.extensions.get::<Idempotent>().is_some(),
+                    declared_idempotent: request.extensions().get::<Idempotent>().is_some(),
                     reused,
                 }) {
                     Verdict::Safe => true,

@@ -229,10 +229,15 @@ impl<R: Runtime> Link<R> {
             return Ok(None);
         }
         let Some(event) = self.machine.poll_event(now, &mut self.pump.input)? else { return Ok(None) };
-        Ok(Some(match event {
-            ServerEvent::Request { stream, head, body, expects_continue } => {
-                self.begin(now, stream, &head, body, expects_continue)
-            }
+        if let ServerEvent::Request { stream, head, body, expects_continue } = &event {
+            return Ok(Some(self.begin(now, *stream, head, *body, *expects_continue)));
+        }
+        Ok(Some(self.hear(cx, now, event)))
+    }
+
+    /// An event within a request, or the end of one.
+    fn hear(&mut self, cx: &Context<'_>, now: Instant, event: ServerEvent) -> Heard {
+        match event {
             ServerEvent::Data { stream, data } => match self.channel() {
                 Some(channel) => news(channel.push(data, cx)),
                 None => {
@@ -260,7 +265,7 @@ impl<R: Runtime> Link<R> {
                 Heard::Over
             }
             _ => Heard::Nothing,
-        }))
+        }
     }
 
     fn channel(&self) -> Option<&Arc<Channel>> {
@@ -277,23 +282,27 @@ impl<R: Runtime> Link<R> {
         expects_continue: bool,
     ) -> Heard {
         self.refresh_date(now);
-        let shared = self.holds <= SHARED_UP_TO;
-        let headers = SPARE_FIELDS.take().unwrap_or_default();
-        let Ok(parts) = (if shared { head.share_http(headers) } else { head.to_http() }) else {
+        let channel = (body != BodyLength::Empty).then(|| self.new_channel());
+        let incoming = Incoming::new(self.presence.0.clone(), channel.clone(), body);
+        let mut request = Request::new(incoming);
+        if let Some(spare) = SPARE_FIELDS.take() {
+            *request.headers_mut() = spare;
+        }
+        let told = if self.holds <= SHARED_UP_TO {
+            head.share_into(&mut request)
+        } else {
+            let mut head = head.clone();
+            head.compact();
+            head.share_into(&mut request)
+        };
+        if told.is_err() {
             // RFC 9110 §15.5.1. The target passes for one with a proxy, but is no URI.
             let close = [(header::CONNECTION, "close")];
             let _ = self.machine.send_head(now, stream, StatusCode::BAD_REQUEST, &close, BodyLength::Empty);
             return Heard::Nothing;
-        };
-        let channel = (body != BodyLength::Empty).then(|| self.new_channel());
-        self.exchange = Some(Exchange {
-            stream,
-            is_head: parts.method == http::Method::HEAD,
-            expects_continue,
-            body: channel.clone(),
-        });
-        let incoming = Incoming::new(self.presence.0.clone(), channel, body);
-        let mut request = Request::from_parts(parts, incoming);
+        }
+        let is_head = *request.method() == http::Method::HEAD;
+        self.exchange = Some(Exchange { stream, is_head, expects_continue, body: channel });
         self.offer = None;
         if self.settings.erase.is_some() && self.machine.may_upgrade(stream) {
             let (offer, on_upgrade) = Offer::new();
