@@ -68,6 +68,8 @@ struct State<K, C> {
     reaper: Option<Waker>,
     /// When the reaper looks again by itself.
     reaper_looks: Option<Instant>,
+    /// How long a connection may lie idle.
+    idle_timeout: Option<Duration>,
     closed: bool,
 }
 
@@ -117,6 +119,7 @@ impl<K: Ord + Clone, C, R: Runtime> Pool<K, C, R> {
     /// An empty pool. Callers wait for room for at most 10 s.
     pub fn new(runtime: R, config: PoolConfig) -> Self {
         let state = State {
+            idle_timeout: config.idle_timeout,
             pool: glowplug_core::Pool::new(config),
             wakers: BTreeMap::new(),
             reaper: None,
@@ -297,7 +300,7 @@ impl<K: Ord + Clone, C, R: Runtime> Lease<K, C, R> {
     }
 
     /// The same for who knows what the clock says.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "riak"))]
     pub(crate) fn put_back_at(mut self, now: Instant, connection: C) {
         if let Some(shared) = self.shared.take() {
             shared.release(now, self.place, Some(connection));
@@ -341,7 +344,11 @@ impl<K: Ord + Clone, C, R: Runtime> Future for Reaper<K, C, R> {
             let doomed = {
                 let mut state = shared.lock();
                 state.pool.handle_timeout(now);
-                state.reaper_looks = state.pool.poll_timeout();
+                // It was called since a connection had come back, which may be out again by now, and will come back many times more. That
+                // need not be heard each time: none that comes back from now on is due before a whole rest has passed.
+                let called = state.reaper_looks.is_none() && state.reaper.is_none();
+                let later = state.idle_timeout.filter(|_| called).map(|timeout| now + timeout);
+                state.reaper_looks = state.pool.poll_timeout().or(later);
                 this.deadline.set(state.reaper_looks);
                 state.reaper = Some(cx.waker().clone());
                 state.pool.take_doomed()

@@ -219,6 +219,39 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         Poll::Pending
     }
 
+    /// The same for whoever looks whether an idle connection still stands: where nothing is to be sent and nothing has come, it is a look at
+    /// the transport and no more. No timer is set; that is for whoever goes on to wait.
+    #[cfg(any(feature = "http", feature = "mongodb"))]
+    pub(crate) fn poll_idle(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<P::Event>, DriverError<P::Error>>> {
+        let now = self.runtime.now();
+        let calm = !self.over && !self.pump.has_unsent() && !self.pump.eof && !self.deadline.is_due(now);
+        if calm && self.pump.input().is_empty() && self.machine.interest().read.wants() {
+            self.polled_at = now;
+            match self.pump.poll_read(cx) {
+                Poll::Pending | Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0)) => self.machine.handle_eof(now),
+                Poll::Ready(Err(error)) => {
+                    self.over = true;
+                    return Poll::Ready(Err(error.into()));
+                }
+            }
+            if self.pump.input().is_empty() && !self.pump.eof {
+                return match self.machine.poll_event(now, &mut self.pump.input) {
+                    Ok(None) => Poll::Pending,
+                    Ok(event) => Poll::Ready(Ok(event)),
+                    Err(error) => {
+                        self.over = true;
+                        Poll::Ready(Err(DriverError::Protocol(error)))
+                    }
+                };
+            }
+        }
+        self.poll_event(cx)
+    }
+
     /// Asks the machine to finish and drives it to its end; events on the way are dropped.
     ///
     /// Dropping the future loses nothing: call again.

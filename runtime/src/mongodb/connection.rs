@@ -113,7 +113,7 @@ impl<R: Runtime> Connection<R> {
     pub(super) fn is_alive(&mut self) -> bool {
         // Whatever comes on an idle connection but silence is the end of it.
         let mut cx = Context::from_waker(Waker::noop());
-        self.over |= self.driver.poll_event(&mut cx).is_ready();
+        self.over |= self.driver.poll_idle(&mut cx).is_ready();
         !self.over
     }
 

@@ -241,7 +241,7 @@ impl<R: Runtime> Open<R> {
         let since = self.connection.polled_at();
         self.node.ended = Some(since);
         if self.connection.machine().is_idle() {
-            self.lease.put_back(Pooled { connection: self.connection, since });
+            self.lease.put_back_at(since, Pooled { connection: self.connection, since });
         }
     }
 

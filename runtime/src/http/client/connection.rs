@@ -117,5 +117,5 @@ impl<R: Runtime> Inner<R> {
 /// Whether an idle connection still stands: one poll reads away what was left of the last answer, and finds an end that the
 /// server has announced meanwhile, or words that nobody asked for.
 fn stands<R: Runtime>(driver: &mut Driver<R>, cx: &mut Context<'_>) -> bool {
-    driver.poll_event(cx).is_pending() && driver.machine().is_ready()
+    driver.poll_idle(cx).is_pending() && driver.machine().is_ready()
 }
