@@ -24,10 +24,20 @@ pub fn has_ample_room(buf: &BytesMut) -> bool {
     buf.capacity() - buf.len() >= AMPLE
 }
 
-/// How much room to make for the next read, when the last one brought so much: twice that, so that the buffer grows with the messages until
-/// one read brings a whole one. None where little comes at a time: that is better copied than waited for with a buffer.
-pub(crate) fn room_after(len: usize) -> usize {
-    if len < AMPLE { 0 } else { (2 * len).min(MOST) }
+/// How much room to make for the next read, when the last one brought so much of what was `offered`: a little more, so that the same place is used
+/// again while it is in the cache; or twice that, where there may have been more to read. None where little comes at a time: that is better
+/// copied than waited for with a buffer.
+pub(crate) fn room_after(len: usize, offered: usize) -> usize {
+    match len {
+        ..AMPLE => 0,
+        len if len >= offered => len.saturating_mul(2).min(MOST),
+        len => (len + len / 4).min(MOST),
+    }
+}
+
+/// How much the next read into `buf` may bring.
+pub(crate) fn offered(buf: &BytesMut) -> usize {
+    if has_ample_room(buf) { buf.capacity() - buf.len() } else { SCRATCH }
 }
 
 thread_local! {
@@ -62,10 +72,14 @@ mod tests {
 
     #[test]
     fn room_grows_with_what_comes_up_to_a_limit() {
-        assert_eq!(room_after(AMPLE - 1), 0);
-        assert_eq!(room_after(AMPLE), 2 * AMPLE);
-        assert_eq!(room_after(MOST), MOST);
-        assert_eq!(room_after(usize::MAX / 2), MOST);
+        assert_eq!(room_after(AMPLE - 1, AMPLE), 0);
+        assert_eq!(room_after(AMPLE, AMPLE), 2 * AMPLE);
+        assert_eq!(room_after(AMPLE, 2 * AMPLE), AMPLE + AMPLE / 4);
+        assert_eq!(room_after(MOST, MOST), MOST);
+        assert_eq!(room_after(MOST, usize::MAX), MOST);
+        assert_eq!(room_after(usize::MAX, usize::MAX), MOST);
+        assert_eq!(offered(&BytesMut::new()), SCRATCH);
+        assert!(offered(&BytesMut::with_capacity(AMPLE)) >= AMPLE);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use glowplug_core::SendBuf;
 
 use crate::Transport;
-use crate::read::room_after;
+use crate::read::{offered, room_after};
 
 /// A connection that is shared, and so has no end of its own to its messages, keeps a buffer of up to this size while it waits.
 const LARGE: usize = 1024 * 1024;
@@ -148,9 +148,10 @@ impl<T: Transport> Pump<T> {
         if self.room > 0 {
             self.input.reserve(self.room);
         }
+        let offered = offered(&self.input);
         let n = ready!(self.transport.poll_read(cx, &mut self.input))?;
         self.eof = n == 0;
-        self.room = room_after(n);
+        self.room = room_after(n, offered);
         self.grown = self.grown.max(self.input.capacity());
         Poll::Ready(Ok(n))
     }
