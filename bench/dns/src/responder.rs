@@ -1,58 +1,31 @@
 //! What answers the lookups: a process of its own, so that its work, its memory and its instructions are counted with nobody's.
 
-use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
 
+use bench_harness::role::{Role, begin, plays};
 use glowplug::runtime::datagram::{Io, RecvBatch, SendBatch};
 
 const ROLE: &str = "responder";
-/// The responder's core and ours: work and server do not share one.
-const SERVER_CORE: usize = 0;
-const CLIENT_CORE: usize = 1;
-
 /// The process, for as long as it is wanted.
 pub struct Responder {
-    child: Child,
+    _role: Role,
     pub at: SocketAddr,
 }
 
 impl Responder {
     pub fn start() -> Self {
-        bench_harness::pin(SERVER_CORE);
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .arg(ROLE)
-            .stdout(Stdio::piped())
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("this program starts");
-        bench_harness::pin(CLIENT_CORE);
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the responder says where it is");
-        Self { child, at: line.trim().parse().expect("an address") }
-    }
-}
-
-impl Drop for Responder {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let role = Role::start(ROLE);
+        Self { at: role.said.parse().expect("an address"), _role: role }
     }
 }
 
 /// Answers for ever, if this process is the responder.
 pub fn answer_if_asked() {
-    if std::env::args().nth(1).as_deref() != Some(ROLE) {
+    if !plays(ROLE) {
         return;
     }
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    println!("{}", socket.local_addr().expect("an address"));
-    // With the one who started it, it ends.
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read(&mut [0]);
-        std::process::exit(0);
-    });
+    begin(socket.local_addr().expect("an address"));
     serve(&socket);
 }
 

@@ -4,6 +4,8 @@
 //! the best peer; allocations come from a counting allocator, instructions from callgrind where valgrind is installed. Bare times
 //! mean nothing here: read the ratios.
 
+pub mod role;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,9 +1,9 @@
 //! A server that knows three answers, in a process of its own: what is measured is the client.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 
+use bench_harness::role::{Role, begin, plays};
 use bytes::{Bytes, BytesMut};
 use glowplug_mongodb::bson::{Doc, Document, RawDocument};
 use glowplug_mongodb::doc;
@@ -13,55 +13,30 @@ use crate::input;
 
 /// What makes this program the server.
 const ROLE: &str = "canned-server";
-/// The server's core and ours: work and server do not share one.
-const SERVER_CORE: usize = 0;
-const CLIENT_CORE: usize = 1;
 
 /// The collection that has one document, and the one that has a hundred.
 pub const ONE: &str = "one";
 pub const HUNDRED: &str = "hundred";
 
 pub struct Server {
-    child: Child,
+    _role: Role,
     pub port: u16,
 }
 
 impl Server {
     pub fn start() -> Self {
-        bench_harness::pin(SERVER_CORE);
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .arg(ROLE)
-            .stdout(Stdio::piped())
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("this program starts");
-        bench_harness::pin(CLIENT_CORE);
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the server says where it is");
-        Self { child, port: line.trim().parse().expect("a port") }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let role = Role::start(ROLE);
+        Self { port: role.said.parse().expect("a port"), _role: role }
     }
 }
 
 /// Serves for ever if this process is the server.
 pub fn serve_if_asked() {
-    if std::env::args().nth(1).as_deref() != Some(ROLE) {
+    if !plays(ROLE) {
         return;
     }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    println!("{}", listener.local_addr().expect("an address").port());
-    // With the one who started it, it ends.
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read(&mut [0]);
-        std::process::exit(0);
-    });
+    begin(listener.local_addr().expect("an address").port());
     for stream in listener.incoming().flatten() {
         std::thread::spawn(move || serve(stream));
     }
