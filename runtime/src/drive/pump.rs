@@ -146,7 +146,7 @@ impl<T: Transport> Pump<T> {
     /// Reads once; 0 is the end of the stream, which is remembered.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.room > 0 {
-            self.input.reserve(self.room);
+            self.make_room();
         }
         let offered = offered(&self.input);
         let n = ready!(self.transport.poll_read(cx, &mut self.input))?;
@@ -154,6 +154,15 @@ impl<T: Transport> Pump<T> {
         self.room = room_after(n, offered);
         self.grown = self.grown.max(self.input.capacity());
         Poll::Ready(Ok(n))
+    }
+
+    /// Makes room for a long read: from the front of the buffer again if nobody holds a part of it any more, since that place is in
+    /// the cache and the one behind it may not be.
+    fn make_room(&mut self) {
+        let most = self.grown.max(self.room);
+        if !(self.input.is_empty() && self.input.try_reclaim(most)) {
+            self.input.reserve(self.room);
+        }
     }
 
     /// The error of a failed write, once.
@@ -257,6 +266,29 @@ mod tests {
         drop(pump.input.split_to(3 * LARGE));
         pump.release_large();
         assert_eq!(pump.input.capacity(), 0);
+    }
+
+    #[test]
+    fn a_long_read_goes_where_the_last_one_went_unless_that_is_held() {
+        let mut pump = Pump::new(Source(usize::MAX), BytesMut::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut read = |pump: &mut Pump<Source>| {
+            pump.input.clear();
+            assert!(matches!(pump.poll_read(&mut cx), Poll::Ready(Ok(100_000))));
+            pump.input.split_to(100_000)
+        };
+        // Until it has grown to its size.
+        for _ in 0..4 {
+            drop(read(&mut pump));
+        }
+        let first = read(&mut pump);
+        let place = first.as_ptr();
+        drop(first);
+        let again = read(&mut pump);
+        assert_eq!(again.as_ptr(), place);
+        let other = read(&mut pump);
+        assert_ne!(other.as_ptr(), place);
+        assert_eq!(again, other);
     }
 
     #[test]
