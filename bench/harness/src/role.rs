@@ -1,4 +1,4 @@
-//! This program as the other end: in a process of its own, so that its work is counted with nobody's.
+//! The other end, in a process of its own, so that its work is counted with nobody's: this program, or a server.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -39,6 +39,13 @@ impl Drop for Role {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A server that ends with this process, however that ends.
+pub fn server(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", program]);
+    command
 }
 
 /// True when this process is to play `role`.

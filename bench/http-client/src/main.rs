@@ -3,10 +3,10 @@
 mod clients;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use bench_harness::{Counting, Entry, Work};
+use bench_harness::{Counting, Entry, Work, role};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -42,7 +42,7 @@ impl Server {
         );
         std::fs::write(folder.join("nginx.conf"), config).expect("written");
         bench_harness::pin(SERVER_CORE);
-        let child = Command::new("nginx")
+        let child = role::server("nginx")
             .arg("-p")
             .arg(&folder)
             .args(["-c", "nginx.conf"])

@@ -3,10 +3,10 @@
 mod clients;
 mod codec;
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use bench_harness::{Counting, Entry, Work};
+use bench_harness::{Counting, Entry, Work, role};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -27,7 +27,7 @@ impl Server {
             .expect("a free port")
             .port();
         bench_harness::pin(SERVER_CORE);
-        let child = Command::new("redis-server")
+        let child = role::server("redis-server")
             .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn()
