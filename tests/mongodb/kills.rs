@@ -21,16 +21,41 @@ support::on_each_executor![
     kills_that_wait_are_bounded,
 ];
 
-/// The reply to a find whose cursor stays open.
-fn opened(id: i64) -> Document {
-    doc! { "ok": 1, "cursor": { "id": id, "ns": "shop.fruit", "firstBatch": [{ "a": 1 }] } }
+/// A server all of whose finds leave a cursor open, with numbers from 1 on.
+#[derive(Default)]
+struct Cursors {
+    opened: Cell<i64>,
+    /// Those that it was told to kill, in that order.
+    killed: RefCell<Vec<i64>>,
 }
 
-/// The cursors that a `killCursors` names.
-fn named(request: &Request) -> Vec<i64> {
-    let body = request.command().expect("a command");
-    let cursors = body.get_array("cursors").expect("a list");
-    cursors.iter().filter_map(|id| id.ok()?.as_i64()).collect()
+impl Cursors {
+    fn answer(&self, name: &str, request: &Request) -> Answer {
+        match name {
+            "find" => {
+                let id = self.opened.get() + 1;
+                self.opened.set(id);
+                Answer::Reply(doc! {
+                    "ok": 1, "cursor": { "id": id, "ns": "shop.fruit", "firstBatch": [{ "a": 1 }] },
+                })
+            }
+            "killCursors" => {
+                let body = request.command().expect("a command");
+                let named = body.get_array("cursors").expect("a list");
+                self.killed.borrow_mut().extend(named.iter().filter_map(|id| id.ok()?.as_i64()));
+                Answer::Reply(doc! { "ok": 1 })
+            }
+            "slow" => Answer::Silence,
+            _ => Answer::Reply(doc! { "ok": 1 }),
+        }
+    }
+
+    /// Waits until it was told of so many.
+    async fn killed<R: Plug>(&self, runtime: &R, count: usize) {
+        while self.killed.borrow().len() < count {
+            sleep(runtime, Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// Callers read their own documents from cursors that they leave half-way, on fewer connections than there are callers.
@@ -75,18 +100,8 @@ async fn a_pool_under_kills_stays_right<R: Plug>(runtime: R) {
 
 async fn every_cursor_is_killed_once<R: Plug>(runtime: R) {
     const CURSORS: i64 = 100;
-    let (next, killed) = (Cell::new(0), RefCell::new(Vec::new()));
-    let answer = |name: &str, request: &Request| match name {
-        "find" => {
-            next.set(next.get() + 1);
-            Answer::Reply(opened(next.get()))
-        }
-        "killCursors" => {
-            killed.borrow_mut().extend(named(request));
-            Answer::Reply(doc! { "ok": 1 })
-        }
-        _ => Answer::Reply(doc! { "ok": 1 }),
-    };
+    let server = Cursors::default();
+    let answer = |name: &str, request: &Request| server.answer(name, request);
     beside_fake(runtime.clone(), answer, async |at: String| {
         let uri = format!("mongodb://{at}/?maxPoolSize=2");
         let client = Client::builder(runtime.clone()).connect(&uri).await.expect("connected");
@@ -100,27 +115,17 @@ async fn every_cursor_is_killed_once<R: Plug>(runtime: R) {
         drop(cursors);
         // Whether by the task in the background or by the goodbye: all of them.
         client.close().await;
-        while killed.borrow().len() < CURSORS as usize {
-            sleep(&runtime, Duration::from_millis(1)).await;
-        }
-        let different: BTreeSet<i64> = killed.borrow().iter().copied().collect();
-        assert_eq!(different.len(), killed.borrow().len(), "one was killed twice");
+        server.killed(&runtime, CURSORS as usize).await;
+        let different: BTreeSet<i64> = server.killed.borrow().iter().copied().collect();
+        assert_eq!(different.len(), server.killed.borrow().len(), "one was killed twice");
         assert_eq!(different, (1..=CURSORS).collect());
     })
     .await;
 }
 
 async fn kills_wait_for_a_connection<R: Plug>(runtime: R) {
-    let killed = RefCell::new(Vec::new());
-    let answer = |name: &str, request: &Request| match name {
-        "find" => Answer::Reply(opened(7)),
-        "killCursors" => {
-            killed.borrow_mut().extend(named(request));
-            Answer::Reply(doc! { "ok": 1 })
-        }
-        "slow" => Answer::Silence,
-        _ => Answer::Reply(doc! { "ok": 1 }),
-    };
+    let server = Cursors::default();
+    let answer = |name: &str, request: &Request| server.answer(name, request);
     beside_fake(runtime.clone(), answer, async |at: String| {
         let builder = Client::builder(runtime.clone()).drain_timeout(Duration::from_millis(200));
         let client = builder.connect(&format!("mongodb://{at}/?maxPoolSize=1")).await.expect("connected");
@@ -130,29 +135,22 @@ async fn kills_wait_for_a_connection<R: Plug>(runtime: R) {
         assert!(polled(1, parked.as_mut()).await.is_none());
         drop(cursor);
         sleep(&runtime, Duration::from_millis(20)).await;
-        assert!(killed.borrow().is_empty(), "the only connection is somebody's");
+        assert!(server.killed.borrow().is_empty(), "the only connection is somebody's");
         // Its answer never comes, so the connection is closed; the next one brings the kill.
         drop(parked);
         client.ping().await.expect("on another connection");
-        while killed.borrow().is_empty() {
-            sleep(&runtime, Duration::from_millis(1)).await;
-        }
+        server.killed(&runtime, 1).await;
         client.ping().await.expect("there");
-        assert_eq!((killed.borrow().as_slice(), client.connections()), (&[7][..], 1));
+        assert_eq!((server.killed.borrow().as_slice(), client.connections()), (&[1][..], 1));
     })
     .await;
 }
 
 async fn a_kill_whose_connection_broke_is_sent_again<R: Plug>(runtime: R) {
-    let (refused, killed) = (Cell::new(false), RefCell::new(Vec::new()));
+    let (server, refused) = (Cursors::default(), Cell::new(false));
     let answer = |name: &str, request: &Request| match name {
-        "find" => Answer::Reply(opened(7)),
         "killCursors" if !refused.replace(true) => Answer::Hangup,
-        "killCursors" => {
-            killed.borrow_mut().extend(named(request));
-            Answer::Reply(doc! { "ok": 1 })
-        }
-        _ => Answer::Reply(doc! { "ok": 1 }),
+        _ => server.answer(name, request),
     };
     beside_fake(runtime.clone(), answer, async |at: String| {
         let client =
@@ -162,23 +160,22 @@ async fn a_kill_whose_connection_broke_is_sent_again<R: Plug>(runtime: R) {
         while !refused.get() {
             sleep(&runtime, Duration::from_millis(1)).await;
         }
-        while killed.borrow().is_empty() {
+        while server.killed.borrow().is_empty() {
             client.ping().await.expect("on another connection");
         }
-        assert_eq!(killed.borrow().as_slice(), [7]);
+        assert_eq!(server.killed.borrow().as_slice(), [1]);
     })
     .await;
 }
 
 async fn a_server_that_hangs_up_on_kills_is_not_asked_for_ever<R: Plug>(runtime: R) {
-    let asked = Cell::new(0);
-    let answer = |name: &str, _: &Request| match name {
-        "find" => Answer::Reply(opened(7)),
+    let (server, asked) = (Cursors::default(), Cell::new(0));
+    let answer = |name: &str, request: &Request| match name {
         "killCursors" => {
             asked.set(asked.get() + 1);
             Answer::Hangup
         }
-        _ => Answer::Reply(doc! { "ok": 1 }),
+        _ => server.answer(name, request),
     };
     beside_fake(runtime.clone(), answer, async |at: String| {
         let client =
@@ -201,19 +198,8 @@ async fn a_server_that_hangs_up_on_kills_is_not_asked_for_ever<R: Plug>(runtime:
 async fn kills_that_wait_are_bounded<R: Plug>(runtime: R) {
     const MOST: usize = 1024;
     const MORE: usize = 100;
-    let (next, killed) = (Cell::new(0), RefCell::new(Vec::new()));
-    let answer = |name: &str, request: &Request| match name {
-        "find" => {
-            next.set(next.get() + 1);
-            Answer::Reply(opened(next.get()))
-        }
-        "killCursors" => {
-            killed.borrow_mut().extend(named(request));
-            Answer::Reply(doc! { "ok": 1 })
-        }
-        "slow" => Answer::Silence,
-        _ => Answer::Reply(doc! { "ok": 1 }),
-    };
+    let server = Cursors::default();
+    let answer = |name: &str, request: &Request| server.answer(name, request);
     beside_fake(runtime.clone(), answer, async |at: String| {
         let builder = Client::builder(runtime.clone()).drain_timeout(Duration::from_millis(200));
         let client = builder.connect(&format!("mongodb://{at}/?maxPoolSize=1")).await.expect("connected");
@@ -229,12 +215,10 @@ async fn kills_that_wait_are_bounded<R: Plug>(runtime: R) {
         drop(cursors);
         drop(parked);
         client.ping().await.expect("there, on another connection");
-        while killed.borrow().len() < MOST {
-            sleep(&runtime, Duration::from_millis(1)).await;
-        }
+        server.killed(&runtime, MOST).await;
         client.close().await;
         let kept: Vec<i64> = (1..).skip(MORE).take(MOST).collect();
-        assert_eq!(*killed.borrow(), kept);
+        assert_eq!(*server.killed.borrow(), kept);
     })
     .await;
 }
