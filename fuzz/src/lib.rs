@@ -44,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "wire_bson", run: mongodb::wire_bson },
     Target { name: "wire_dns", run: dns::wire },
     Target { name: "wire_http_head", run: http::wire_head },
+    Target { name: "wire_http_observer", run: http::wire_observer },
     Target { name: "wire_mongodb", run: mongodb::wire },
     Target { name: "wire_redis", run: redis::wire },
     Target { name: "wire_riak", run: riak::wire },

@@ -1,11 +1,12 @@
-//! HTTP/1.1: heads there and back, and both halves of a connection.
+//! HTTP/1.1: heads there and back, both halves of a connection, and who watches both.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use glowplug_core::{Instant, SendBuf, StreamProtocol};
+use glowplug_http::wire::{Observer, Part};
 use glowplug_http::{
-    BodyLength, ClientConfig, ClientConnection, ClientEvent, Leniency, Limits, Method, RequestHead,
+    BodyLength, ClientConfig, ClientConnection, ClientEvent, Error, Leniency, Limits, Method, RequestHead,
     ServerConfig, ServerConnection, ServerEvent, StatusCode, StreamId,
 };
 
@@ -51,6 +52,58 @@ fn read_request(data: &[u8]) -> Result<Option<(RequestHead, BodyLength)>, String
         Ok(Some(ServerEvent::Request { head, body, .. })) => Ok(Some((head, body))),
         Ok(Some(ServerEvent::Refused { error, .. })) | Err(error) => Err(error.to_string()),
         _ => Ok(None),
+    }
+}
+
+/// Who watches a connection sees the same however its bytes are cut: those of the client, a zero, and those of the server.
+pub fn wire_observer(data: &[u8]) -> Shape {
+    let [choice, len, wire @ ..] = data else { return 0 };
+    let mut sides = wire.splitn(2, |&byte| byte == 0);
+    let (up, down) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
+    let whole = observe(*choice, usize::MAX, up, down);
+    let cut = observe(*choice, usize::from(len % 32) + 1, up, down);
+    assert_eq!(whole, cut);
+    whole.0.shape() ^ whole.1.shape().rotate_left(1)
+}
+
+/// What was seen each way, with so many bytes at a time.
+fn observe(choice: u8, len: usize, up: &[u8], down: &[u8]) -> (Log, Log) {
+    let mut observer = Observer::new(limits().max_unanswered(4), leniency(choice));
+    let (mut requests, mut responses) = (Log::default(), Log::default());
+    let (mut from_client, mut from_server) = (BytesMut::new(), BytesMut::new());
+    for piece in up.chunks(len.min(up.len().max(1))) {
+        from_client.extend_from_slice(piece);
+        note(&mut requests, || observer.decode_request(&mut from_client));
+    }
+    for piece in down.chunks(len.min(down.len().max(1))) {
+        from_server.extend_from_slice(piece);
+        note(&mut responses, || observer.decode_response(&mut from_server));
+    }
+    // What depended on the answers; then the ends.
+    note(&mut requests, || observer.decode_request(&mut from_client));
+    note(&mut responses, || observer.decode_response(&mut from_server));
+    observer.handle_client_eof();
+    observer.handle_server_eof();
+    note(&mut requests, || observer.decode_request(&mut from_client));
+    note(&mut responses, || observer.decode_response(&mut from_server));
+    (requests, responses)
+}
+
+fn note<H: std::fmt::Debug>(log: &mut Log, mut next: impl FnMut() -> Result<Option<Part<H>>, Error>) {
+    loop {
+        match next() {
+            Ok(None) => return,
+            Ok(Some(Part::Data(data))) => log.data(&data),
+            Ok(Some(part)) => log.event(part),
+            Err(error) => {
+                // It stays, and is said once.
+                let text = format!("{error:?}");
+                if !log.mentions(&text) {
+                    log.event(error);
+                }
+                return;
+            }
+        }
     }
 }
 

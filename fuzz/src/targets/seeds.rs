@@ -102,6 +102,18 @@ pub fn all() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ),
         ("wire_dns", vec![answer(&dns_peer), answer(&dns_queries), b"www.ex\\097mple.org.".to_vec()]),
         ("wire_http_head", plain(REQUESTS)),
+        (
+            "wire_http_observer",
+            plain(&[
+                b"\0\x02HEAD / HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                  2;x=y\r\nhi\r\n0\r\nT: u\r\n\r\n\0HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
+                  HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+                b"\x01\x05GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc\0\
+                  HTTP/1.1 101 Switching Protocols\r\n\r\ndef",
+                b"\0\x0cCONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\0\
+                  HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\nHTTP/1.0 200 OK\r\n\r\nto the end",
+            ]),
+        ),
         ("wire_mongodb", vec![mongodb_replies, mongodb_requests]),
         ("wire_redis", [plain(REPLIES), plain(COMMANDS)].concat()),
         ("wire_riak", vec![riak_replies, riak_requests]),

@@ -75,6 +75,8 @@ limits! {
     max_empty_lines: u32 = 0, 1, 1024;
     /// Informational responses (1xx) before the final one. More end the connection.
     max_informational: u32 = 0, 16, 65_535;
+    /// Requests whose answers a [`ResponseDecoder`](crate::wire::ResponseDecoder) still waits for. The machines have one at a time.
+    max_unanswered: usize = 1, 1024, 1 << 20;
     /// Requests that one connection may carry; the last one's answer says `connection: close`.
     max_requests: u64 = 1, u64::MAX, u64::MAX;
     /// Body bytes that are handed out before the application gives credit back with `release`.

@@ -7,6 +7,7 @@
 //! - Framing is as strict as RFC 9112 has it. Every limit has a name in [`Limits`], every leniency a switch in [`Leniency`],
 //!   all off.
 //! - Both words of backpressure: incoming bodies need credit (`release`), outgoing ones capacity (`SendError::Full`).
+//! - [`wire`] reads either direction of a connection without being an end of it: for capture tools, firewalls, tests.
 //! - Beside the machines stand small pure functions that clients and servers share: [`redirect`], [`retry`], [`auth`], [`proxy`], [`resume`],
 //!   [`url`](mod@url), [`multipart`] forms, [`HttpDate`] and [`PoolKey`].
 //!
@@ -29,7 +30,7 @@ pub mod retry;
 mod server;
 mod timer;
 pub mod url;
-mod wire;
+pub mod wire;
 
 pub use client::ClientConnection;
 pub use config::{ClientConfig, Leniency, Limits, ServerConfig};

@@ -44,7 +44,7 @@ impl Facts {
                 Ok(())
             }
             7 if is_word(name, b"upgrade") => {
-                self.upgrade_field = true;
+                self.note_upgrade();
                 Ok(())
             }
             10 if is_word(name, b"connection") => {
@@ -67,6 +67,10 @@ impl Facts {
         }
         self.host = true;
         if crate::wire::target::is_host(value) { Ok(()) } else { Err(Reason::HostInvalid) }
+    }
+
+    pub(crate) fn note_upgrade(&mut self) {
+        self.upgrade_field = true;
     }
 
     pub(crate) fn note_connection(&mut self, value: &[u8]) {

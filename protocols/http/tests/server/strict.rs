@@ -165,7 +165,7 @@ fn the_number_of_requests_is_limited() {
         config.limits = Limits::default().max_requests(2);
         config
     });
-    let told = serve(&config, &[GET.repeat(3).as_bytes()], false);
+    let told = support::serve_alone(&config, &[GET.repeat(3).as_bytes()], false);
     assert_eq!(told.statuses(), [200, 200]);
     assert_eq!(told.output().matches("connection: close").count(), 1);
 }

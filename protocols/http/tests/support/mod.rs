@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use glowplug_core::{Instant, Rng, Seed, SendBuf, StreamProtocol};
+use glowplug_http::wire::{Part, RequestDecoder, ResponseDecoder};
 use glowplug_http::{
-    BodyLength, ClientConfig, ClientConnection, ClientEvent, Error, Fields, Method, ServerConfig,
-    ServerConnection, ServerEvent, StatusCode,
+    BodyLength, ClientConfig, ClientConnection, ClientEvent, DecodeError, Error, Fields, Method, Reason,
+    ServerConfig, ServerConnection, ServerEvent, StatusCode,
 };
 
 pub(crate) const NOW: Instant = Instant::ZERO;
@@ -57,8 +58,81 @@ fn fields(fields: &Fields) -> String {
     text
 }
 
-/// A server that answers each complete request with 200 and two bytes, 101 to an upgrade and 200 to `CONNECT`.
+/// A server that answers each complete request with 200 and two bytes, 101 to an upgrade and 200 to `CONNECT`. Whoever reads the same bytes
+/// without being the server reads the same.
 pub(crate) fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> Transcript {
+    let told = serve_alone(config, pieces, eof);
+    let mut seen = decode_requests(config, pieces, eof, &told.statuses());
+    let mut expected = Transcript { left: told.left.clone(), error: told.error, ..Transcript::default() };
+    for event in &told.events {
+        if event == "peer closed" || event.starts_with("extensions") {
+            continue;
+        }
+        expected.note(event.replace(" expects", ""));
+    }
+    if let (Some(error), None) = (seen.error, expected.error) {
+        seen.error = None;
+        let number = seen.events.iter().filter(|event| event.starts_with("stream")).count();
+        let within = seen.events.last().is_some_and(|last| !last.starts_with("end"));
+        seen.note(format!("stream {}: refused {error:?}", number + usize::from(!within)));
+    }
+    assert_eq!(seen, expected, "two readings");
+    told
+}
+
+/// What a [`RequestDecoder`] reads that is told how each request was answered, in the words of [`serve`].
+fn decode_requests(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool, statuses: &[u16]) -> Transcript {
+    let mut requests = RequestDecoder::new(config.limits.clone(), config.leniency.clone());
+    let (mut seen, mut input, mut pieces) = (Transcript::default(), BytesMut::new(), pieces.iter());
+    let (mut stream, mut connect, mut ended) = (0, false, false);
+    loop {
+        match requests.decode(&mut input) {
+            Ok(Some(Part::Head { head, body })) => {
+                stream += 1;
+                connect = head.method() == "CONNECT";
+                seen.note(format!(
+                    "stream {stream}: {} {} {:?} {body:?}{}",
+                    head.method(),
+                    head.target(),
+                    head.version(),
+                    fields(&head)
+                ));
+            }
+            Ok(Some(Part::Data(data))) => seen.data(&data),
+            Ok(Some(Part::End(trailers))) => {
+                seen.note(format!("end{}", trailers.as_deref().map(fields).unwrap_or_default()));
+                match statuses.get(stream - 1) {
+                    Some(200) if connect => requests.switch(),
+                    Some(101) => requests.switch(),
+                    _ => requests.go_on(),
+                }
+            }
+            Ok(Some(Part::Switched)) => {
+                seen.note("upgraded".into());
+                seen.left.extend_from_slice(&input);
+                seen.left.extend(pieces.copied().flatten());
+                return seen;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => match pieces.next() {
+                Some(piece) => input.extend_from_slice(piece),
+                None if eof && !ended => {
+                    ended = true;
+                    requests.handle_eof();
+                }
+                None => return seen,
+            },
+            Err(error) => {
+                assert_eq!(requests.decode(&mut input).expect_err("it stays"), error);
+                seen.error = Some(error);
+                return seen;
+            }
+        }
+    }
+}
+
+/// The same without the second reading, for limits that are the server's own.
+pub(crate) fn serve_alone(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> Transcript {
     let mut server = ServerConnection::new(NOW, config.clone());
     let mut told = Transcript::default();
     let (mut input, mut out) = (BytesMut::new(), SendBuf::new());
@@ -145,19 +219,86 @@ pub(crate) fn serve(config: &Arc<ServerConfig>, pieces: &[&[u8]], eof: bool) -> 
     }
 }
 
-/// A client that sent one request and reads its answer.
-pub(crate) fn receive(
-    config: &Arc<ClientConfig>,
-    method: &Method,
-    pieces: &[&[u8]],
-    eof: bool,
-) -> Transcript {
+/// A client that sent one request.
+fn asking(config: &Arc<ClientConfig>, method: &Method) -> (ClientConnection, Bytes) {
     let mut client = ClientConnection::new(NOW, config.clone());
     let target = if *method == Method::CONNECT { "a:1" } else { "/" };
     let fields_of = [("host", "a"), ("upgrade", "x"), ("connection", "upgrade")];
     client.submit(NOW, method, target, &fields_of[..], BodyLength::Empty).expect("ready");
     let mut out = SendBuf::new();
     client.poll_transmit(NOW, &mut out);
+    (client, out.take_all())
+}
+
+/// A client that sent one request and reads its answer. Whoever reads the same bytes without being the client reads the same.
+pub(crate) fn receive(
+    config: &Arc<ClientConfig>,
+    method: &Method,
+    pieces: &[&[u8]],
+    eof: bool,
+) -> Transcript {
+    let told = receive_alone(config, method, pieces, eof);
+    let seen = decode_responses(config, method, pieces, eof);
+    let mut expected = told.clone();
+    expected.events.retain(|event| !event.starts_with("extensions"));
+    // To whom nothing was asked, nothing is said about what else comes.
+    let unasked = Error::Peer(DecodeError { offset: 0, reason: Reason::UnexpectedData });
+    expected.error = expected.error.filter(|&error| error != unasked);
+    assert_eq!(seen, expected, "two readings");
+    told
+}
+
+/// What a [`ResponseDecoder`] reads, in the words of [`receive`].
+fn decode_responses(config: &Arc<ClientConfig>, method: &Method, pieces: &[&[u8]], eof: bool) -> Transcript {
+    let mut requests = RequestDecoder::default();
+    let mut asked = BytesMut::from(asking(config, method).1);
+    assert!(matches!(requests.decode(&mut asked), Ok(Some(Part::Head { .. }))));
+    let mut responses = ResponseDecoder::new(config.limits.clone(), config.leniency.clone());
+    responses.expect(requests.question()).expect("room");
+    let (mut seen, mut input, mut pieces) = (Transcript::default(), BytesMut::new(), pieces.iter());
+    let (mut ended, mut informational) = (false, false);
+    loop {
+        match responses.decode(&mut input) {
+            Ok(Some(Part::Head { head, body })) => {
+                informational =
+                    head.status().is_informational() && head.status() != StatusCode::SWITCHING_PROTOCOLS;
+                seen.note(if informational {
+                    format!("informational {}{}", head.status(), fields(&head))
+                } else {
+                    let (status, reason) = (head.status(), head.reason().escape_ascii());
+                    format!("{status} {reason} {:?} {body:?}{}", head.version(), fields(&head))
+                });
+            }
+            Ok(Some(Part::Data(data))) => seen.data(&data),
+            Ok(Some(Part::End(trailers))) if !informational => {
+                seen.note(format!("end{}", trailers.as_deref().map(fields).unwrap_or_default()));
+            }
+            Ok(Some(Part::Switched)) => {
+                seen.note("upgraded".into());
+                seen.left.extend_from_slice(&input);
+                seen.left.extend(pieces.copied().flatten());
+                return seen;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => match pieces.next() {
+                Some(piece) => input.extend_from_slice(piece),
+                None if eof && !ended => {
+                    ended = true;
+                    responses.handle_eof();
+                }
+                None => return seen,
+            },
+            Err(error) => {
+                assert_eq!(responses.decode(&mut input).expect_err("it stays"), error);
+                seen.error = Some(error);
+                return seen;
+            }
+        }
+    }
+}
+
+fn receive_alone(config: &Arc<ClientConfig>, method: &Method, pieces: &[&[u8]], eof: bool) -> Transcript {
+    let (mut client, _) = asking(config, method);
     let (mut told, mut input) = (Transcript::default(), BytesMut::new());
     let (mut pieces, mut ended) = (pieces.iter(), false);
     loop {
