@@ -21,6 +21,7 @@ macro_rules! example {
 
 example!(chat, "../examples/chat.rs");
 example!(echo, "../examples/echo.rs");
+example!(http_tap, "../examples/http_tap.rs");
 example!(irc, "../examples/irc.rs");
 example!(tls_echo, "../examples/tls_echo.rs");
 example!(workers, "../examples/workers.rs");
@@ -37,7 +38,7 @@ macro_rules! stories {
     )* };
 }
 
-stories![chat, echo, irc, tls_echo, workers];
+stories![chat, echo, http_tap, irc, tls_echo, workers];
 
 fn irc_client() -> StreamSubject<irc::Irc> {
     let pings = "PING :one\r\n".repeat(1000);
