@@ -4,6 +4,7 @@ mod coalescing;
 mod errors;
 mod recv;
 mod send;
+mod whole;
 
 use std::cell::RefCell;
 use std::io;
@@ -13,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::sys::socket::{MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage, getsockname};
 
 use self::coalescing::{Coalescing, Switch};
+use self::whole::Whole;
 use super::{RecvBatch, SendBatch};
 
 /// Datagrams in one system call. More amortises no better and makes the landing area colder.
@@ -22,12 +24,14 @@ const BATCH: usize = 64;
 ///
 /// On Linux, several datagrams of one size and path are handed to the system as one ([`max_segments`](Self::max_segments)) and
 /// taken from it as one where that pays (and arrive in the batch one by one); a socket bound to no address in particular hears to which of ours a
-/// datagram came, and answers from there; and word of a peer that cannot be reached arrives in the batch of what came in.
+/// datagram came, and answers from there; word of a peer that cannot be reached arrives in the batch of what came in; and datagrams of
+/// IPv4 are marked as not to be cut, which is cheaper, until one is longer than its way takes.
 #[derive(Debug)]
 pub struct Io {
     local: SocketAddr,
     max_segments: usize,
     coalescing: Coalescing,
+    whole: Whole,
     /// The system says to which of our addresses a datagram came.
     tells_local: bool,
     /// The system keeps what it hears of peers that cannot be reached.
@@ -49,6 +53,7 @@ impl Io {
             local,
             max_segments: 1,
             coalescing: Coalescing::default(),
+            whole: Whole::new(socket),
             tells_local: false,
             keeps_errors: false,
             announced: false,
@@ -145,6 +150,10 @@ impl Io {
             return Ok(0);
         }
         let mut sent = self.send_front(fd, batch);
+        if sent.as_ref().is_err_and(|error| self.whole.gives_way(socket, error)) {
+            self.announced = self.keeps_errors;
+            sent = self.send_front(fd, batch);
+        }
         if self.keeps_errors && sent.as_ref().is_err_and(|error| !is_transient(error)) {
             // It may be about a datagram sent before, and is told once: the reader takes the details, and this one has its turn.
             self.announced = true;
