@@ -3,12 +3,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Error as _, Serialize, SerializeMap as _, Serializer};
 
 use crate::wire::Blob;
-
-/// How deep lists and objects may lie in one another.
-const MAX_DEPTH: u32 = 64;
 
 /// A value. Texts are bytes, as in Erlang, and need not be UTF-8 until they are shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,13 +23,10 @@ pub(super) enum Json {
 }
 
 impl Json {
-    /// The value that is written here, and nothing behind it. `None` when it is no JSON, lies too deep, or has a whole number of more than 64
-    /// bits.
+    /// The value that is written here, and nothing behind it. `None` when it is no JSON or lies too deep. Whole numbers of more than 64 bits become
+    /// floats, which is not what a node makes of them.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
-        let mut parser = Parser { rest: text };
-        let value = parser.value(MAX_DEPTH)?;
-        parser.skip_space();
-        parser.rest.is_empty().then_some(value)
+        serde_json::from_slice(text).ok()
     }
 
     /// A field of an object.
@@ -44,33 +41,14 @@ impl Json {
 
     /// Appends the value; `None` when a text in it is not UTF-8. What is not ASCII is escaped, as nodes do.
     pub(super) fn write(&self, out: &mut String) -> Option<()> {
-        match self {
-            Self::Null => out.push_str("null"),
-            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Self::Int(value) => write!(out, "{value}").ok()?,
-            Self::Float(value) => write!(out, "{value:?}").ok()?,
-            Self::Text(text) => write_text(text, out)?,
-            Self::List(values) => {
-                out.push('[');
-                for (n, value) in values.iter().enumerate() {
-                    if n > 0 {
-                        out.push(',');
-                    }
-                    value.write(out)?;
+        for char in serde_json::to_string(self).ok()?.chars() {
+            // It stands in a text: all else is ASCII.
+            if matches!(char, '\0'..'\x7f') {
+                out.push(char);
+            } else {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}").ok()?;
                 }
-                out.push(']');
-            }
-            Self::Object(fields) => {
-                out.push('{');
-                for (n, (name, value)) in fields.iter().enumerate() {
-                    if n > 0 {
-                        out.push(',');
-                    }
-                    write_text(name, out)?;
-                    out.push(':');
-                    value.write(out)?;
-                }
-                out.push('}');
             }
         }
         Some(())
@@ -128,169 +106,81 @@ fn compare<T>(
     }
 }
 
-fn write_text(text: &Blob, out: &mut String) -> Option<()> {
-    out.push('"');
-    for char in text.to_str().ok()?.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            ' '..='~' => out.push(char),
-            _ => {
-                for unit in char.encode_utf16(&mut [0; 2]) {
-                    write!(out, "\\u{unit:04x}").ok()?;
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let text = |text: &Blob| text.to_str().map(String::from).map_err(S::Error::custom);
+        match self {
+            Self::Null => to.serialize_unit(),
+            Self::Bool(value) => to.serialize_bool(*value),
+            Self::Int(value) => to.serialize_i64(*value),
+            Self::Float(value) => to.serialize_f64(*value),
+            Self::Text(value) => to.serialize_str(&text(value)?),
+            Self::List(values) => to.collect_seq(values),
+            Self::Object(fields) => {
+                let mut map = to.serialize_map(Some(fields.len()))?;
+                for (name, value) in fields {
+                    map.serialize_entry(&text(name)?, value)?;
                 }
+                map.end()
             }
         }
     }
-    out.push('"');
-    Some(())
 }
 
-struct Parser<'a> {
-    rest: &'a [u8],
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Build)
+    }
 }
 
-impl Parser<'_> {
-    fn skip_space(&mut self) {
-        self.rest = self.rest.trim_ascii_start();
+/// Makes a value of what is read.
+struct Build;
+
+impl<'de> Visitor<'de> for Build {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
     }
 
-    /// Passes over `token` if it stands here.
-    fn take(&mut self, token: &[u8]) -> bool {
-        let rest = self.rest.strip_prefix(token);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
     }
 
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(*byte)
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
     }
 
-    /// A value in which others may lie so deep.
-    fn value(&mut self, depth: u32) -> Option<Json> {
-        self.skip_space();
-        match self.rest.first()? {
-            b'"' => self.text().map(Json::Text),
-            b'-' | b'0'..=b'9' => self.number(),
-            b'[' => self.list(depth.checked_sub(1)?),
-            b'{' => self.object(depth.checked_sub(1)?),
-            _ if self.take(b"null") => Some(Json::Null),
-            _ if self.take(b"true") => Some(Json::Bool(true)),
-            _ if self.take(b"false") => Some(Json::Bool(false)),
-            _ => None,
-        }
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Int(value))
     }
 
-    fn list(&mut self, depth: u32) -> Option<Json> {
+    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+        Ok(i64::try_from(value).map_or(Json::Float(value as f64), Json::Int))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
+        Ok(Json::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+        Ok(Json::Text(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Json, A::Error> {
         let mut values = Vec::new();
-        self.elements(b'[', b']', |parser| {
-            values.push(parser.value(depth)?);
-            Some(())
-        })?;
-        Some(Json::List(values))
+        while let Some(value) = from.next_element()? {
+            values.push(value);
+        }
+        Ok(Json::List(values))
     }
 
-    fn object(&mut self, depth: u32) -> Option<Json> {
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Json, A::Error> {
         let mut fields = Vec::new();
-        self.elements(b'{', b'}', |parser| {
-            parser.skip_space();
-            let name = parser.text()?;
-            parser.skip_space();
-            if !parser.take(b":") {
-                return None;
-            }
-            fields.push((name, parser.value(depth)?));
-            Some(())
-        })?;
-        Some(Json::Object(fields))
-    }
-
-    /// What stands between two brackets, parted by commas.
-    fn elements(
-        &mut self,
-        open: u8,
-        close: u8,
-        mut element: impl FnMut(&mut Self) -> Option<()>,
-    ) -> Option<()> {
-        self.take(&[open]);
-        self.skip_space();
-        if self.take(&[close]) {
-            return Some(());
+        while let Some((name, value)) = from.next_entry::<String, _>()? {
+            fields.push((name.into(), value));
         }
-        loop {
-            element(self)?;
-            self.skip_space();
-            match self.byte()? {
-                b',' => {}
-                end => return (end == close).then_some(()),
-            }
-        }
-    }
-
-    fn number(&mut self) -> Option<Json> {
-        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-        let len = self.rest.iter().position(|byte| !is_part(byte)).unwrap_or(self.rest.len());
-        let (number, rest) = self.rest.split_at(len);
-        self.rest = rest;
-        let text = core::str::from_utf8(number).ok()?;
-        if text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) {
-            return text.parse().ok().map(Json::Int);
-        }
-        text.parse().ok().filter(|value: &f64| value.is_finite()).map(Json::Float)
-    }
-
-    fn text(&mut self) -> Option<Blob> {
-        if !self.take(b"\"") {
-            return None;
-        }
-        let mut text = Vec::new();
-        loop {
-            match self.byte()? {
-                b'"' => return Some(text.into()),
-                b'\\' => self.escape(&mut text)?,
-                0..=0x1f => return None,
-                byte => text.push(byte),
-            }
-        }
-    }
-
-    fn escape(&mut self, text: &mut Vec<u8>) -> Option<()> {
-        text.push(match self.byte()? {
-            byte @ (b'"' | b'\\' | b'/') => byte,
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
-                let first = self.unit()?;
-                let second = if matches!(first, 0xd800..0xdc00) && self.take(b"\\u") {
-                    Some(self.unit()?)
-                } else {
-                    None
-                };
-                let char = char::decode_utf16([first].into_iter().chain(second)).next()?.ok()?;
-                text.extend(char.encode_utf8(&mut [0; 4]).as_bytes());
-                return Some(());
-            }
-            _ => return None,
-        });
-        Some(())
-    }
-
-    /// Four hexadecimal digits.
-    fn unit(&mut self) -> Option<u16> {
-        let (digits, rest) = self.rest.split_at_checked(4)?;
-        self.rest = rest;
-        let digits = core::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?;
-        u16::from_str_radix(digits, 16).ok()
+        Ok(Json::Object(fields))
     }
 }
 
@@ -351,15 +241,14 @@ mod tests {
             "\"\n\"",
             "-",
             "1e999",
-            "9223372036854775808",
             "1.2.3",
             "]",
         ] {
             assert_eq!(Json::parse(text.as_bytes()), None, "{text}");
         }
         let nested = |depth| [b"[".repeat(depth), b"]".repeat(depth)].concat();
-        assert!(Json::parse(&nested(MAX_DEPTH as usize)).is_some());
-        assert_eq!(Json::parse(&nested(MAX_DEPTH as usize + 1)), None);
+        assert!(Json::parse(&nested(100)).is_some());
+        assert_eq!(Json::parse(&nested(200)), None);
         assert_eq!(Json::parse(&nested(100_000)), None);
     }
 
