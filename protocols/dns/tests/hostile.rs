@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use glowplug_core::Seed;
 use glowplug_dns::{
     Class, DecodeReason, Edns, EdnsOption, Flags, Header, Message, MessageBuilder, MessageView, Name,
-    NameRef, NoRoom, Rcode, Rdata, Record, RecordData, RecordType, Section, Soa,
+    NameRef, NoRoom, Question, Rcode, Rdata, Record, RecordData, RecordType, Section, Soa,
 };
 use proptest::prelude::*;
 
@@ -73,6 +73,72 @@ fn sixty_four_kibibytes_of_pointers_are_bounded_work() {
     let records = view.answers().filter_map(Result::ok).filter(|r| r.owner().is_ok()).count();
     assert!(records < 6000);
     assert!(view.check().is_err());
+}
+
+/// The owned copy says what the view says, and one is refused when the other is.
+fn copied_as_seen(bytes: &[u8]) {
+    let Ok(view) = MessageView::new(bytes) else { return assert!(Message::decode(bytes).is_err()) };
+    let copy = Message::decode(bytes);
+    assert_eq!(copy.is_ok(), view.check().is_ok(), "{bytes:02x?}");
+    let Ok(copy) = copy else { return };
+    assert_eq!(copy.questions.len(), view.questions().count());
+    for (copy, seen) in copy.questions.iter().zip(view.questions().map(Result::unwrap)) {
+        assert!(copy.name.as_ref().eq_with_case(seen.name), "{copy:?} {seen:?}");
+        assert_eq!((copy.rtype, copy.class), (seen.rtype, seen.class));
+    }
+    let seen = view.records().map(Result::unwrap).filter(|record| record.rtype() != RecordType::OPT);
+    let mut copies = copy.records();
+    for seen in seen {
+        let copy = copies.next().unwrap();
+        assert!(copy.name.as_ref().eq_with_case(seen.owner().unwrap()), "{copy:?} {seen:?}");
+        assert_eq!((copy.rtype(), copy.class, copy.ttl), (seen.rtype(), seen.class(), seen.raw_ttl()));
+        match seen.data().unwrap() {
+            // As it lies in the message: names inside may be compressed.
+            RecordData::Other(..) => assert!(copy.data.as_wire().len() >= seen.raw_data().len()),
+            data => assert_eq!(copy.data.data(), data),
+        }
+        assert_eq!(seen.to_record().as_ref(), Ok(copy));
+    }
+    assert_eq!(copies.next(), None);
+}
+
+#[test]
+fn what_is_copied_is_what_is_seen_whatever_byte_changes() {
+    let long = name(&format!("{}.example.org.", "l".repeat(40)));
+    let mut message = Message { edns: Some(Edns::default()), ..Message::default() };
+    message.questions.push(Question {
+        name: name("www.example.org."),
+        rtype: RecordType::A,
+        class: Class::IN,
+    });
+    let record = |owner: &Name, data| Record::new(owner.clone(), 60, data);
+    for (index, owner) in
+        ["www.example.org.", "www.example.org.", "example.org.", "b.example.org."].iter().enumerate()
+    {
+        message.answers.push(record(&name(owner), Rdata::a([192, 0, 2, index as u8].into())));
+    }
+    for server in ["a.ns.example.org.", "b.ns.example.org."].map(name).iter().chain([&long, &long]) {
+        message.authorities.push(record(&name("example.org."), Rdata::ns(server)));
+        message.authorities.push(record(server, Rdata::mx(10, server)));
+        message.additionals.push(record(server, Rdata::aaaa(core::net::Ipv6Addr::LOCALHOST)));
+        message.additionals.push(record(server, Rdata::txt(&[b'x'; 60])));
+        message
+            .additionals
+            .push(record(server, Rdata::new(RecordType(65_400), Bytes::from_static(&[7; 30])).unwrap()));
+    }
+    let mut out = BytesMut::new();
+    message.encode(&mut out).unwrap();
+    assert_eq!(Message::decode(&out).as_ref(), Ok(&message));
+    copied_as_seen(&out);
+    for at in 0..out.len() {
+        let was = out[at];
+        for changed in [0, 1, was ^ 1, 0x3f, 0xc0, 0xff] {
+            out[at] = changed;
+            copied_as_seen(&out);
+        }
+        out[at] = was;
+        copied_as_seen(&out[..at]);
+    }
 }
 
 #[test]

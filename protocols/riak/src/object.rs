@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, mem};
 
 use crate::request::Put;
 use crate::resolve::Resolver;
@@ -216,24 +216,30 @@ pub(crate) fn decimal(value: i64) -> Blob {
     alloc::format!("{value}").into()
 }
 
-impl From<RpbContent> for Content {
-    fn from(wire: RpbContent) -> Self {
+impl Content {
+    /// Takes everything out of a content as it came, where it lies: a message is large, and moving it costs more than reading it.
+    fn taken_from(wire: &mut RpbContent) -> Self {
         let last_modified = wire
             .last_mod
             .map(|seconds| LastModified { seconds, micros: wire.last_mod_usecs.unwrap_or_default() });
         Self {
-            value: wire.value,
-            content_type: wire.content_type,
-            charset: wire.charset,
-            content_encoding: wire.content_encoding,
-            vtag: wire.vtag,
+            value: mem::take(&mut wire.value),
+            content_type: wire.content_type.take(),
+            charset: wire.charset.take(),
+            content_encoding: wire.content_encoding.take(),
+            vtag: wire.vtag.take(),
             last_modified,
-            // Of vectors, whose memory the new ones take over: the elements are of one size.
-            links: wire.links.into_vec().into_iter().map(Link::from).collect(),
-            user_meta: wire.usermeta.into_vec().into_iter().map(|pair| (pair.key, pair.value)).collect(),
-            indexes: wire.indexes.into_vec().into_iter().map(IndexEntry::from).collect(),
+            links: wire.links.take_mapped(Link::from),
+            user_meta: wire.usermeta.take_mapped(|pair| (pair.key, pair.value)),
+            indexes: wire.indexes.take_mapped(IndexEntry::from),
             deleted: wire.deleted == Some(true),
         }
+    }
+}
+
+impl From<RpbContent> for Content {
+    fn from(mut wire: RpbContent) -> Self {
+        Self::taken_from(&mut wire)
     }
 }
 
@@ -325,7 +331,7 @@ impl Object {
     /// Without a conflict the resolver is not asked. An object without any content (which no read gives) becomes a tombstone.
     pub fn resolve(&mut self, resolver: &mut impl Resolver) -> &Content {
         if self.siblings.len() != 1 {
-            let siblings = core::mem::take(&mut self.siblings);
+            let siblings = mem::take(&mut self.siblings);
             self.siblings.push(if siblings.is_empty() {
                 Content { deleted: true, ..Content::default() }
             } else {
@@ -366,16 +372,26 @@ impl Fetched {
     }
 }
 
-impl From<RpbGetResp> for Fetched {
-    fn from(wire: RpbGetResp) -> Self {
-        let vclock = wire.vclock.map(VClock);
+impl Fetched {
+    /// What a reply says, taken out of it where it lies.
+    pub(crate) fn taken_from(wire: &mut RpbGetResp) -> Self {
+        let vclock = wire.vclock.take().map(VClock);
         if wire.unchanged == Some(true) {
             Self::Unchanged
         } else if wire.content.is_empty() {
             Self::NotFound(vclock)
         } else {
-            Self::Found(Object { vclock, siblings: wire.content.map_into_vec(Content::from) })
+            Self::Found(Object {
+                vclock,
+                siblings: wire.content.iter_mut().map(Content::taken_from).collect(),
+            })
         }
+    }
+}
+
+impl From<RpbGetResp> for Fetched {
+    fn from(mut wire: RpbGetResp) -> Self {
+        Self::taken_from(&mut wire)
     }
 }
 
@@ -388,11 +404,18 @@ pub struct Stored {
     pub object: Option<Object>,
 }
 
+impl Stored {
+    /// What a reply says, taken out of it where it lies.
+    pub(crate) fn taken_from(wire: &mut RpbPutResp) -> Self {
+        let vclock = wire.vclock.take().map(VClock);
+        let siblings: Vec<_> = wire.content.iter_mut().map(Content::taken_from).collect();
+        Self { key: wire.key.take(), object: (!siblings.is_empty()).then_some(Object { vclock, siblings }) }
+    }
+}
+
 impl From<RpbPutResp> for Stored {
-    fn from(wire: RpbPutResp) -> Self {
-        let vclock = wire.vclock.map(VClock);
-        let siblings = wire.content.map_into_vec(Content::from);
-        Self { key: wire.key, object: (!siblings.is_empty()).then_some(Object { vclock, siblings }) }
+    fn from(mut wire: RpbPutResp) -> Self {
+        Self::taken_from(&mut wire)
     }
 }
 

@@ -92,7 +92,7 @@ macro_rules! requests {
     ($(
         $(#[$doc:meta])*
         $how:ident $name:ident sends $message:ident, options { $($field:ident: $kind:ident),* },
-        $reply:ident($wire:ident) => $answer:ty { $read:expr }
+        $reply:ident($wire:pat) => $answer:ty { $read:expr }
     )*) => {$(
         $(#[$doc])*
         #[doc = concat!("\n\nOptions are those of [`", stringify!($message), "`].")]
@@ -168,14 +168,14 @@ requests! {
         r: quorum, pr: quorum, basic_quorum: flag, notfound_ok: flag, if_modified: vclock, head: flag, deletedvclock: flag,
         timeout: time, sloppy_quorum: flag, n_val: count, node_confirms: count
     },
-    RpbGetResp(reply) => Fetched { (*reply).into() }
+    RpbGetResp(mut reply) => Fetched { Fetched::taken_from(&mut reply) }
 
     /// Writes an object. To replace one that was read, use [`Object::put`], which sends the clock.
     once Put sends RpbPutReq, options {
         vclock: vclock, w: quorum, dw: quorum, pw: quorum, return_body: flag, return_head: flag, if_not_modified: flag,
         if_none_match: flag, timeout: time, asis: flag, sloppy_quorum: flag, n_val: count, node_confirms: count
     },
-    RpbPutResp(reply) => Stored { (*reply).into() }
+    RpbPutResp(mut reply) => Stored { Stored::taken_from(&mut reply) }
 
     /// Deletes an object. With the clock of a read, a write made since then survives.
     once Delete sends RpbDelReq, options {

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use bytes::BytesMut;
 
 use super::{
-    Class, Edns, Flags, Header, MessageBuilder, MessageView, Name, NoRoom, Rcode, Rdata, RecordType, Section,
+    Class, Edns, Flags, Header, MessageBuilder, MessageView, Name, NameRef, NoRoom, OptView, QuestionView,
+    Rcode, Rdata, RecordType, RecordView, Section,
 };
-use crate::error::DecodeError;
+use crate::error::{DecodeError, DecodeReason};
 
 /// One entry of the question section.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,55 +69,134 @@ pub struct Message {
 
 /// The largest message whose records share one allocation.
 const SHARED: usize = 4096;
+/// The shortest question and the shortest record: the root, and what follows it.
+const MIN_QUESTION: usize = 1 + 4;
+const MIN_RECORD: usize = 1 + 10;
+
+/// A walk through a message that copies what it finds to where it is to stay.
+struct Decoder<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// Where the data of all records of a message of usual size lie in one allocation; those of a large one do not, lest one that is kept
+    /// holds all of it.
+    arena: Option<BytesMut>,
+    opt: Option<OptView<'a>>,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let arena = (bytes.len() <= SHARED).then(BytesMut::new);
+        Self { bytes, at: Header::LEN, arena, opt: None }
+    }
+
+    /// Room for as many entries as the header counts, and for no more than the message can hold.
+    fn room<T>(&self, count: u16, shortest: usize) -> Vec<T> {
+        Vec::with_capacity(usize::from(count).min(self.bytes.len() / shortest))
+    }
+
+    fn questions(&mut self, count: u16, questions: &mut Vec<Question>) -> Result<(), DecodeError> {
+        *questions = self.room(count, MIN_QUESTION);
+        for index in 0..usize::from(count) {
+            let view = QuestionView::read(self.bytes, self.at)?;
+            self.at = view.end;
+            questions.push(Question { name: Name::root(), rtype: view.rtype, class: view.class });
+            questions[index].name.set(view.name);
+        }
+        Ok(())
+    }
+
+    /// The records of the next section, without OPT.
+    fn records(
+        &mut self,
+        section: Section,
+        count: u16,
+        records: &mut Vec<Record>,
+    ) -> Result<(), DecodeError> {
+        // Many owners in a row are the same pointer to the same name: the last one, and whose it was.
+        let mut last: Option<(u16, usize)> = None;
+        for _ in 0..count {
+            let pointer = self.pointer();
+            let known = last.filter(|(known, _)| pointer == Some(*known)).map(|(_, index)| index);
+            let (owner, end) = match known {
+                Some(_) => (NameRef::ROOT, self.at + 2),
+                None => NameRef::read(self.bytes, self.at)?,
+            };
+            let view = RecordView::read(self.bytes, self.at, end, section)?;
+            let data = view.data_reader();
+            self.at = data.end;
+            if view.rtype() == RecordType::OPT {
+                view.as_only_opt(&mut self.opt)?;
+                continue;
+            }
+            if records.is_empty() {
+                *records = self.room(count, MIN_RECORD);
+            }
+            let index = records.len();
+            let (class, ttl) = (view.class(), view.raw_ttl());
+            records.push(Record { name: Name::root(), class, ttl, data: Rdata::blank() });
+            let (before, new) = records.split_at_mut(index);
+            let Record { name, data: to, .. } = &mut new[0];
+            match known {
+                Some(known) => name.clone_from(&before[known].name),
+                None => {
+                    name.set(owner);
+                    last = pointer.map(|pointer| (pointer, index));
+                }
+            }
+            match &mut self.arena {
+                Some(arena) => to.set_in(view.rtype(), data, arena)?,
+                None => *to = Rdata::read(view.rtype(), data)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end of the last section: nothing may be behind it. Returns what OPT record there was.
+    fn finish(self) -> Result<Option<OptView<'a>>, DecodeError> {
+        if self.at == self.bytes.len() {
+            Ok(self.opt)
+        } else {
+            Err(DecodeError::new(self.at, DecodeReason::TrailingBytes))
+        }
+    }
+
+    /// The pointer of a name, if one stands here.
+    #[inline]
+    fn pointer(&self) -> Option<u16> {
+        let pointer = u16::from_be_bytes(*self.bytes.get(self.at..)?.first_chunk()?);
+        (pointer >= 0xc000).then_some(pointer)
+    }
+}
 
 impl Message {
     /// Decodes a whole message and takes nothing less: see [`MessageView::check`].
     ///
     /// Names are copied uncompressed, so a message of 64 KiB made for it may take some 5 MiB.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        // Filled where it is returned, so that it is not moved there.
+        let mut decoded = Ok(Self::default());
+        if let Ok(message) = &mut decoded
+            && let Err(error) = message.fill(bytes)
+        {
+            decoded = Err(error);
+        }
+        decoded
+    }
+
+    /// Decodes into an empty message.
+    fn fill(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         let view = MessageView::new(bytes)?;
-        let mut message =
-            Self { id: view.id(), flags: view.flags().with_rcode(Rcode::NOERROR), ..Self::default() };
-        let mut at = Header::LEN;
-        for question in view.questions() {
-            let question = question?;
-            message.questions.push(Question {
-                name: question.name.to_name(),
-                rtype: question.rtype,
-                class: question.class,
-            });
-            at = question.end;
-        }
-        let [_, answers, authorities, additionals] = view.counts();
-        // The data of all records of a message of usual size lie in one allocation; those of a large one do not, lest one that is
-        // kept holds all of it.
-        let mut arena = (bytes.len() <= SHARED).then(BytesMut::new);
-        let mut opt = None;
-        let mut records = view.records_from(at);
-        for record in records.by_ref() {
-            let record = record?;
-            let (section, count) = match record.section() {
-                _ if record.rtype() == RecordType::OPT => {
-                    record.as_only_opt(&mut opt)?;
-                    continue;
-                }
-                Section::Answer => (&mut message.answers, answers),
-                Section::Authority => (&mut message.authorities, authorities),
-                Section::Additional => (&mut message.additionals, additionals),
-            };
-            if section.is_empty() {
-                // As many as the header counts, and no more than there is room for: a record has 11 bytes at least.
-                section.reserve_exact(usize::from(count).min(bytes.len() / 11));
-            }
-            section.push(match &mut arena {
-                Some(arena) => record.to_record_in(arena)?,
-                None => record.to_record()?,
-            });
-        }
-        records.finish()?;
-        message.rcode = view.rcode_with(opt);
-        message.edns = opt.map(Edns::from_view);
-        Ok(message)
+        let [questions, answers, authorities, additionals] = view.counts();
+        let mut decoder = Decoder::new(bytes);
+        decoder.questions(questions, &mut self.questions)?;
+        decoder.records(Section::Answer, answers, &mut self.answers)?;
+        decoder.records(Section::Authority, authorities, &mut self.authorities)?;
+        decoder.records(Section::Additional, additionals, &mut self.additionals)?;
+        let opt = decoder.finish()?;
+        (self.id, self.flags) = (view.id(), view.flags().with_rcode(Rcode::NOERROR));
+        self.rcode = view.rcode_with(opt);
+        self.edns = opt.map(Edns::from_view);
+        Ok(())
     }
 
     /// Appends the message, names compressed, in at most 65,535 bytes. On an error nothing was appended.

@@ -7,6 +7,7 @@ use core::convert::Infallible;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
+use super::name_ref::INLINE;
 use super::{Labels, NameRef};
 use crate::error::{DecodeError, DecodeReason};
 
@@ -29,43 +30,57 @@ pub const MAX_NAME_LEN: usize = 255;
 #[derive(Clone)]
 pub struct Name(Wire);
 
-/// The longest name that lies in the value itself.
-const SHORT: usize = 38;
-
 #[derive(Clone)]
 enum Wire {
-    Short(u8, [u8; SHORT]),
+    /// So many bytes of the array; what stands behind them means nothing.
+    Short(u8, [u8; INLINE]),
     Long(Arc<[u8]>),
+}
+
+impl Wire {
+    /// A copy of a name that lies in a message.
+    fn of(name: NameRef<'_>) -> Self {
+        if name.wire_len() > INLINE {
+            return Self::Long(match name.as_plain() {
+                Some(plain) => Arc::from(plain),
+                None => Arc::from(name.flatten(&mut [0; MAX_NAME_LEN])),
+            });
+        }
+        let mut short = [0; INLINE];
+        name.copy_inline(&mut short);
+        Self::Short(name.wire_len() as u8, short)
+    }
 }
 
 impl Name {
     /// The root.
-    pub fn root() -> Self {
-        Self::from_checked(&[0])
+    #[inline]
+    pub const fn root() -> Self {
+        Self(Wire::Short(1, [0; INLINE]))
     }
 
     /// A name of a wire form that was checked before.
     #[inline]
     pub(super) fn from_checked(wire: &[u8]) -> Self {
-        if wire.len() > SHORT {
-            return Self(Wire::Long(Arc::from(wire)));
+        NameRef::plain(wire).to_name()
+    }
+
+    /// Becomes a copy of a name that lies in a message. This writes where the copy is to stay: what is moved right after it was written in parts
+    /// keeps the processor waiting.
+    #[inline]
+    pub(super) fn set(&mut self, name: NameRef<'_>) {
+        match &mut self.0 {
+            Wire::Short(len, short) if name.wire_len() <= INLINE => {
+                *len = name.wire_len() as u8;
+                name.copy_inline(short);
+            }
+            wire => *wire = Wire::of(name),
         }
-        let mut short = [0; SHORT];
-        short[..wire.len()].copy_from_slice(wire);
-        Self(Wire::Short(wire.len() as u8, short))
     }
 
     /// A copy of a name that lies in a message.
     pub(super) fn from_ref(name: NameRef<'_>) -> Self {
-        match name.as_plain() {
-            Some(plain) => Self::from_checked(plain),
-            None if name.wire_len() <= SHORT => {
-                let mut short = [0; SHORT];
-                let len = name.flatten(&mut short).len();
-                Self(Wire::Short(len as u8, short))
-            }
-            None => Self::from_checked(name.flatten(&mut [0; MAX_NAME_LEN])),
-        }
+        Self(Wire::of(name))
     }
 
     /// A name of the given wire form, which must be one whole uncompressed name.

@@ -5,13 +5,15 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::name_ref::{INLINE, copy_inline};
 use super::reader::Reader;
 use super::{Name, RecordData, RecordType, Soa, schema};
 use crate::error::{DecodeError, DecodeReason};
 
 /// The data of one record, owned: its type and its uncompressed wire form.
 ///
-/// Equality looks at names without regard to case, at everything else byte by byte. Clones share their bytes.
+/// Equality looks at names without regard to case, at everything else byte by byte. Up to 38 bytes, which is most data, need
+/// no allocation; clones of longer data share their bytes.
 ///
 /// ```
 /// use glowplug_dns::{Rdata, RecordData, RecordType};
@@ -27,22 +29,21 @@ pub struct Rdata {
     wire: Wire,
 }
 
-/// The longest data that need no allocation: an IPv6 address.
-const SHORT: usize = 16;
-
 #[derive(Clone)]
 enum Wire {
-    Short(u8, [u8; SHORT]),
+    /// So many bytes of the array; what stands behind them means nothing.
+    Short(u8, [u8; INLINE]),
     Long(Bytes),
 }
 
 impl Wire {
     /// A copy.
+    #[inline]
     fn of(bytes: &[u8]) -> Self {
-        if bytes.len() > SHORT {
+        if bytes.len() > INLINE {
             return Self::Long(Bytes::copy_from_slice(bytes));
         }
-        let mut short = [0; SHORT];
+        let mut short = [0; INLINE];
         short[..bytes.len()].copy_from_slice(bytes);
         Self::Short(bytes.len() as u8, short)
     }
@@ -69,48 +70,76 @@ impl Rdata {
         Ok(Self::trusted(rtype, if plain == wire { wire } else { plain.freeze() }))
     }
 
-    /// Copies record data out of a message.
-    pub(crate) fn read(
-        rtype: RecordType,
-        message: &[u8],
-        start: usize,
-        end: usize,
-    ) -> Result<Self, DecodeError> {
-        if is_plain(rtype, end - start) {
-            return Ok(Self { rtype, wire: Wire::of(&message[start..end]) });
+    /// No data, of a type that stands for nothing.
+    #[inline]
+    pub(super) const fn blank() -> Self {
+        Self { rtype: RecordType(0), wire: Wire::Short(0, [0; INLINE]) }
+    }
+
+    /// Copies the record data between the reader's place and its end out of a message.
+    pub(crate) fn read(rtype: RecordType, reader: Reader<'_>) -> Result<Self, DecodeError> {
+        let mut data = Self::blank();
+        if data.set_short(rtype, reader)? {
+            return Ok(data);
         }
-        let mut wire = BytesMut::with_capacity(end - start);
-        schema::expand(rtype, Reader::new(message, start, end), &mut wire)?;
+        let mut wire = BytesMut::with_capacity(reader.remaining());
+        schema::expand(rtype, reader, &mut wire)?;
         if wire.len() > usize::from(u16::MAX) {
-            return Err(DecodeError::new(start, DecodeReason::DataTooLong));
+            return Err(reader.error(DecodeReason::DataTooLong));
         }
         // All of it, and not a part that is split off: that would cost an allocation more.
         Ok(Self::trusted(rtype, wire.freeze()))
     }
 
-    /// Copies record data out of a message; data that needs an allocation into `arena`, which is empty and has room for that of all records
-    /// once the first has asked for it: they share its allocation.
-    pub(crate) fn read_in(
+    /// Becomes such a copy, where it is to stay. Data that needs an allocation lies in `arena`, which is empty and has room for that of all
+    /// records once the first has asked for it: they share its allocation.
+    #[inline]
+    pub(super) fn set_in(
+        &mut self,
         rtype: RecordType,
-        message: &[u8],
-        start: usize,
-        end: usize,
+        reader: Reader<'_>,
         arena: &mut BytesMut,
-    ) -> Result<Self, DecodeError> {
-        if is_plain(rtype, end - start) {
-            if end - start <= SHORT {
-                return Ok(Self { rtype, wire: Wire::of(&message[start..end]) });
-            }
-            Self::make_room(arena, message.len() - start);
-            arena.extend_from_slice(&message[start..end]);
-        } else {
-            Self::make_room(arena, message.len() - start);
-            schema::expand(rtype, Reader::new(message, start, end), arena)?;
+    ) -> Result<(), DecodeError> {
+        if self.set_short(rtype, reader)? {
+            return Ok(());
         }
+        Self::make_room(arena, reader.message.len() - reader.at);
+        schema::expand(rtype, reader, arena)?;
         if arena.len() > usize::from(u16::MAX) {
-            return Err(DecodeError::new(start, DecodeReason::DataTooLong));
+            return Err(reader.error(DecodeReason::DataTooLong));
         }
-        Ok(Self { rtype, wire: Wire::Long(arena.split().freeze()) })
+        self.rtype = rtype;
+        self.wire = if arena.len() > INLINE { Wire::Long(arena.split().freeze()) } else { Wire::of(arena) };
+        arena.clear();
+        Ok(())
+    }
+
+    /// Becomes a copy of the data that most records have, if it is short: an address, one name, or what has no form known here. `false` when
+    /// it is none of these.
+    #[inline]
+    fn set_short(&mut self, rtype: RecordType, mut reader: Reader<'_>) -> Result<bool, DecodeError> {
+        let Wire::Short(len, short) = &mut self.wire else { return Ok(false) };
+        let start = reader.at;
+        match (rtype, reader.remaining()) {
+            (RecordType::A, 4) => short[..4].copy_from_slice(&reader.array::<4>()?),
+            (RecordType::AAAA, 16) => short[..16].copy_from_slice(&reader.array::<16>()?),
+            _ if schema::compressible(rtype) == Some((0, 1)) => {
+                let name = reader.name()?;
+                reader.finish()?;
+                if name.wire_len() > INLINE {
+                    return Ok(false);
+                }
+                name.copy_inline(short);
+                (self.rtype, *len) = (rtype, name.wire_len() as u8);
+                return Ok(true);
+            }
+            (_, left @ ..=INLINE) if schema::fields(rtype).is_none() => {
+                copy_inline(reader.message, reader.at, left, short, 0);
+            }
+            _ => return Ok(false),
+        }
+        (self.rtype, *len) = (rtype, (reader.end - start) as u8);
+        Ok(true)
     }
 
     /// Room in an arena that has none at all.
@@ -122,7 +151,7 @@ impl Rdata {
 
     /// Record data that was put together by one of the functions below.
     pub(crate) fn trusted(rtype: RecordType, wire: Bytes) -> Self {
-        Self { rtype, wire: if wire.len() > SHORT { Wire::Long(wire) } else { Wire::of(&wire) } }
+        Self { rtype, wire: if wire.len() > INLINE { Wire::Long(wire) } else { Wire::of(&wire) } }
     }
 
     /// An A record's data.
@@ -226,9 +255,4 @@ impl Hash for Rdata {
         self.as_wire().len().hash(state);
         self.as_wire().iter().for_each(|b| state.write_u8(b.to_ascii_lowercase()));
     }
-}
-
-/// True for data that may be copied as they are: addresses of the right length, and what has no form known here.
-fn is_plain(rtype: RecordType, len: usize) -> bool {
-    matches!((rtype, len), (RecordType::A, 4) | (RecordType::AAAA, 16)) || schema::fields(rtype).is_none()
 }

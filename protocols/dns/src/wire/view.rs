@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::reader::Reader;
 use super::{Class, Flags, Header, NameRef, OptView, Rcode, RecordData, RecordType, Section, edns};
 use crate::error::{DecodeError, DecodeReason};
 
@@ -224,6 +225,33 @@ pub struct RecordView<'a> {
 }
 
 impl<'a> RecordView<'a> {
+    /// The record whose owner stands at `owner_at` and ends at `at`.
+    #[inline]
+    pub(super) fn read(
+        message: &'a [u8],
+        owner_at: usize,
+        at: usize,
+        section: Section,
+    ) -> Result<Self, DecodeError> {
+        let short = || DecodeError::new(at, DecodeReason::UnexpectedEnd);
+        let head: &[u8; 10] = message.get(at..).and_then(<[u8]>::first_chunk).ok_or_else(short)?;
+        let data_at = at + 10;
+        let data_end = data_at + usize::from(u16::from_be_bytes([head[8], head[9]]));
+        if data_end > message.len() {
+            return Err(short());
+        }
+        Ok(Self {
+            message,
+            owner_at,
+            data_at,
+            data_end,
+            ttl: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
+            rtype: RecordType(u16::from_be_bytes([head[0], head[1]])),
+            class: Class(u16::from_be_bytes([head[2], head[3]])),
+            section,
+        })
+    }
+
     /// The name the record belongs to.
     #[inline]
     pub fn owner(self) -> Result<NameRef<'a>, DecodeError> {
@@ -259,6 +287,12 @@ impl<'a> RecordView<'a> {
         self.section
     }
 
+    /// A cursor over the data.
+    #[inline]
+    pub(super) fn data_reader(self) -> Reader<'a> {
+        Reader::new(self.message, self.data_at, self.data_end)
+    }
+
     /// The data as it lies in the message: names in it may be compressed.
     pub fn raw_data(self) -> &'a [u8] {
         &self.message[self.data_at..self.data_end]
@@ -276,7 +310,7 @@ impl<'a> RecordView<'a> {
             name: self.owner()?.to_name(),
             class: self.class,
             ttl: self.ttl,
-            data: super::Rdata::read(self.rtype, self.message, self.data_at, self.data_end)?,
+            data: super::Rdata::read(self.rtype, self.data_reader())?,
         })
     }
 
@@ -288,17 +322,7 @@ impl<'a> RecordView<'a> {
             name: if name.eq_with_case(owner.as_ref()) { owner.clone() } else { name.to_name() },
             class: self.class,
             ttl: self.ttl,
-            data: super::Rdata::read(self.rtype, self.message, self.data_at, self.data_end)?,
-        })
-    }
-
-    /// An owned copy like [`to_record`](Self::to_record). Data that needs an allocation lies in `arena`, with that of other records.
-    pub(super) fn to_record_in(self, arena: &mut bytes::BytesMut) -> Result<super::Record, DecodeError> {
-        Ok(super::Record {
-            name: self.owner()?.to_name(),
-            class: self.class,
-            ttl: self.ttl,
-            data: super::Rdata::read_in(self.rtype, self.message, self.data_at, self.data_end, arena)?,
+            data: super::Rdata::read(self.rtype, self.data_reader())?,
         })
     }
 
@@ -387,38 +411,23 @@ impl<'a> Records<'a> {
             self.left[self.section] -= 1;
             let owner_at = self.at;
             let at = NameRef::skip(self.message, owner_at)?;
-            let short = || DecodeError::new(at, DecodeReason::UnexpectedEnd);
             if self.section == 0 {
                 if self.message.len() < at + 4 {
-                    return Err(short());
+                    return Err(DecodeError::new(at, DecodeReason::UnexpectedEnd));
                 }
                 self.at = at + 4;
                 continue;
             }
-            let head: &[u8; 10] = self.message.get(at..).and_then(<[u8]>::first_chunk).ok_or_else(short)?;
-            let data_at = at + 10;
-            let data_end = data_at + usize::from(u16::from_be_bytes([head[8], head[9]]));
-            if data_end > self.message.len() {
-                return Err(short());
+            let section = match self.section {
+                1 => Section::Answer,
+                2 => Section::Authority,
+                _ => Section::Additional,
+            };
+            let record = RecordView::read(self.message, owner_at, at, section)?;
+            self.at = record.data_end;
+            if self.section >= self.first {
+                return Ok(Some(record));
             }
-            self.at = data_end;
-            if self.section < self.first {
-                continue;
-            }
-            return Ok(Some(RecordView {
-                message: self.message,
-                owner_at,
-                data_at,
-                data_end,
-                ttl: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
-                rtype: RecordType(u16::from_be_bytes([head[0], head[1]])),
-                class: Class(u16::from_be_bytes([head[2], head[3]])),
-                section: match self.section {
-                    1 => Section::Answer,
-                    2 => Section::Authority,
-                    _ => Section::Additional,
-                },
-            }));
         }
     }
 }

@@ -102,12 +102,13 @@ impl<'a> Doc<'a> {
     /// The elements in order with their values undecoded.
     #[inline]
     pub fn raw_iter(self) -> RawIter<'a> {
-        RawIter { bytes: self.bytes, at: 4 }
+        self.raw_iter_from(4)
     }
 
     /// The elements from a place that [`RawIter::offset`] gave.
     pub(crate) fn raw_iter_from(self, at: usize) -> RawIter<'a> {
-        RawIter { bytes: self.bytes, at }
+        let end = self.bytes.len() - 1;
+        RawIter { rest: self.bytes.get(at..end).unwrap_or_default(), end }
     }
 
     /// The value of the first element named `key`. Elements before it are stepped over without being decoded.
@@ -246,10 +247,10 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some((key, value, next)) = self.raw.usual()
+        if let Some((key, value, rest)) = self.raw.usual()
             && let Ok(key) = core::str::from_utf8(key)
         {
-            self.raw.at = next;
+            self.raw.rest = rest;
             return Some(Ok((key, value)));
         }
         match self.raw.next_element() {
@@ -284,20 +285,18 @@ impl<'a> Iterator for Values<'a> {
 /// The elements of a [`Doc`], stepped over but not decoded. After an error there are no more.
 #[derive(Clone, Debug)]
 pub struct RawIter<'a> {
-    /// The whole document.
-    bytes: &'a [u8],
-    at: usize,
+    /// The elements that were not stepped over yet.
+    rest: &'a [u8],
+    /// Where they end in the document.
+    end: usize,
 }
 
 impl<'a> RawIter<'a> {
     /// The next element. Lengths and types are checked, text and nested documents are not.
     #[inline]
     pub fn next_element(&mut self) -> Result<Option<RawElement<'a>>, DecodeError> {
-        let end = self.bytes.len() - 1;
-        if self.at >= end {
-            return Ok(None);
-        }
-        match self.step(end) {
+        let Some((kind, rest)) = self.rest.split_first() else { return Ok(None) };
+        match self.step(*kind, rest) {
             Ok(element) => Ok(Some(element)),
             Err(error) => {
                 self.end();
@@ -309,74 +308,91 @@ impl<'a> RawIter<'a> {
     /// The next value, whatever its name.
     #[inline]
     pub(crate) fn next_value(&mut self) -> Option<Result<Value<'a>, DecodeError>> {
-        if let Some((_, value, next)) = self.usual() {
-            self.at = next;
+        if let Some((_, value, rest)) = self.usual() {
+            self.rest = rest;
             return Some(Ok(value));
         }
         self.next_element().transpose().map(|element| element.and_then(|element| element.value()))
     }
 
-    /// The next element's name, its value and where the one behind it starts, if it is of one of the types that documents are mostly made of and
+    /// The next element's name, its value and what comes behind it, if it is of one of the types that documents are mostly made of and
     /// all is well. Otherwise nothing has happened: measuring and decoding apart says what is wrong, or knows the type.
-    #[inline]
-    fn usual(&self) -> Option<(&'a [u8], Value<'a>, usize)> {
-        let (_, rest) = self.bytes.split_last()?;
-        let (kind, rest) = rest.get(self.at..)?.split_first()?;
-        let key_len = find_zero(rest)?;
-        let (key, rest) = rest.split_at_checked(key_len)?;
-        let rest = rest.get(1..)?;
-        let (value, len) = match kind {
-            0x01 => (Value::Double(f64::from_le_bytes(*rest.first_chunk()?)), 8),
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a value handed over in memory takes as long as all the rest of a step"
+    )]
+    fn usual(&self) -> Option<(&'a [u8], Value<'a>, &'a [u8])> {
+        let (kind, rest) = self.rest.split_first()?;
+        let (key, rest) = split_zero(rest)?;
+        Some(match kind {
+            0x01 => {
+                let (number, rest) = rest.split_first_chunk()?;
+                (key, Value::Double(f64::from_le_bytes(*number)), rest)
+            }
             0x02 => {
                 let (len, rest) = rest.split_first_chunk()?;
-                let len = u32::from_le_bytes(*len) as usize;
-                let (0, text) = rest.get(..len)?.split_last()? else { return None };
-                (Value::String(core::str::from_utf8(text).ok()?), 4 + len)
+                let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+                let (0, text) = text.split_last()? else { return None };
+                (key, Value::String(core::str::from_utf8(text).ok()?), rest)
             }
-            0x03 | 0x04 => {
-                let len = u32::from_le_bytes(*rest.first_chunk()?) as usize;
-                let bytes = rest.get(..len).filter(|bytes| bytes.len() >= EMPTY.len())?;
-                let doc = if bytes.last() == Some(&0) { Doc { bytes } } else { return None };
-                (if *kind == 0x03 { Value::Document(doc) } else { Value::Array(Array(doc)) }, len)
+            0x03 => {
+                let (doc, rest) = split_doc(rest)?;
+                (key, Value::Document(doc), rest)
             }
-            0x07 => (Value::ObjectId(ObjectId::from_bytes(*rest.first_chunk()?)), 12),
-            0x08 => match rest.first()? {
-                0 => (Value::Boolean(false), 1),
-                1 => (Value::Boolean(true), 1),
+            0x04 => {
+                let (doc, rest) = split_doc(rest)?;
+                (key, Value::Array(Array(doc)), rest)
+            }
+            0x07 => {
+                let (id, rest) = rest.split_first_chunk()?;
+                (key, Value::ObjectId(ObjectId::from_bytes(*id)), rest)
+            }
+            0x08 => match rest.split_first()? {
+                (0, rest) => (key, Value::Boolean(false), rest),
+                (1, rest) => (key, Value::Boolean(true), rest),
                 _ => return None,
             },
-            0x09 => (Value::DateTime(DateTime::from_millis(i64::from_le_bytes(*rest.first_chunk()?))), 8),
-            0x0a => (Value::Null, 0),
-            0x10 => (Value::Int32(i32::from_le_bytes(*rest.first_chunk()?)), 4),
-            0x12 => (Value::Int64(i64::from_le_bytes(*rest.first_chunk()?)), 8),
+            0x09 => {
+                let (millis, rest) = rest.split_first_chunk()?;
+                (key, Value::DateTime(DateTime::from_millis(i64::from_le_bytes(*millis))), rest)
+            }
+            0x0a => (key, Value::Null, rest),
+            0x10 => {
+                let (number, rest) = rest.split_first_chunk()?;
+                (key, Value::Int32(i32::from_le_bytes(*number)), rest)
+            }
+            0x12 => {
+                let (number, rest) = rest.split_first_chunk()?;
+                (key, Value::Int64(i64::from_le_bytes(*number)), rest)
+            }
             _ => return None,
-        };
-        Some((key, value, self.at + 1 + key_len + 1 + len))
+        })
     }
 
     #[inline]
-    fn step(&mut self, end: usize) -> Result<RawElement<'a>, DecodeError> {
-        let at = self.at;
-        let kind = ElementType::from_byte(self.bytes[at])
-            .ok_or(DecodeError::new(at, Reason::UnknownElementType(self.bytes[at])))?;
-        let key_at = at + 1;
-        let key_len =
-            find_zero(&self.bytes[key_at..end]).ok_or(DecodeError::new(key_at, Reason::MissingTerminator))?;
-        let value_at = key_at + key_len + 1;
-        let rest = &self.bytes[value_at..end];
-        let len = value_len(kind, rest).map_err(|error| error.shifted(value_at))?;
-        let Some(value) = rest.get(..len) else { return Err(DecodeError::new(value_at, Reason::BadLength)) };
-        self.at = value_at + len;
-        Ok(RawElement { kind, key: &self.bytes[key_at..key_at + key_len], value, at: value_at })
+    fn step(&mut self, kind: u8, rest: &'a [u8]) -> Result<RawElement<'a>, DecodeError> {
+        let at = self.offset();
+        let kind =
+            ElementType::from_byte(kind).ok_or(DecodeError::new(at, Reason::UnknownElementType(kind)))?;
+        let (key, rest) = split_zero(rest).ok_or(DecodeError::new(at + 1, Reason::MissingTerminator))?;
+        let at = at + 1 + key.len() + 1;
+        let len = value_len(kind, rest).map_err(|error| error.shifted(at))?;
+        let Some((value, rest)) = rest.split_at_checked(len) else {
+            return Err(DecodeError::new(at, Reason::BadLength));
+        };
+        self.rest = rest;
+        Ok(RawElement { kind, key, value, at })
     }
 
     /// Where the next element starts.
+    #[inline]
     pub(crate) fn offset(&self) -> usize {
-        self.at
+        self.end - self.rest.len()
     }
 
     fn end(&mut self) {
-        self.at = self.bytes.len();
+        self.rest = &[];
     }
 }
 
@@ -389,20 +405,32 @@ impl<'a> Iterator for RawIter<'a> {
     }
 }
 
-/// Where the first zero byte is. Most keys are shorter than eight bytes, for which one word is looked at as a whole; the
-/// general search costs more to begin than they do to read.
+/// What lies before the first zero byte and what lies behind it. Most names are shorter than eight bytes, for which one word is looked at as
+/// a whole; the general search costs more to begin than they do to read.
 #[inline]
-fn find_zero(bytes: &[u8]) -> Option<usize> {
+fn split_zero(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let Some(chunk) = bytes.first_chunk() else { return bytes.iter().position(|byte| *byte == 0) };
-    let word = u64::from_le_bytes(*chunk);
-    // The lowest high bit that is set belongs to the first zero byte; those above it may be wrong.
-    let zeros = word.wrapping_sub(LOW) & !word & HIGH;
-    if zeros == 0 {
-        return memchr(0, &bytes[8..]).map(|at| at + 8);
-    }
-    Some((zeros.trailing_zeros() / 8) as usize)
+    let zero = match bytes.first_chunk() {
+        None => bytes.iter().position(|byte| *byte == 0)?,
+        Some(chunk) => {
+            let word = u64::from_le_bytes(*chunk);
+            // The lowest high bit that is set belongs to the first zero byte; those above it may be wrong.
+            match word.wrapping_sub(LOW) & !word & HIGH {
+                0 => 8 + memchr(0, &bytes[8..])?,
+                zeros => (zeros.trailing_zeros() / 8) as usize,
+            }
+        }
+    };
+    Some((bytes.get(..zero)?, bytes.get(zero + 1..)?))
+}
+
+/// The document at the front of `bytes`, if its frame is right, and what comes behind it.
+#[inline]
+fn split_doc(bytes: &[u8]) -> Option<(Doc<'_>, &[u8])> {
+    let len = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    let (bytes, rest) = bytes.split_at_checked(len)?;
+    (len >= EMPTY.len() && bytes.last() == Some(&0)).then_some((Doc { bytes }, rest))
 }
 
 /// How long the value at the front of `rest` is; it may claim more than there is, never less than its own frame.

@@ -60,6 +60,44 @@ fn any_changed_byte_is_read_without_a_panic() {
 }
 
 #[test]
+fn walking_at_once_and_step_by_step_see_the_same_whatever_byte_changes() {
+    // What the usual types take a short way for is measured and decoded apart here.
+    let apart = |doc: Doc<'_>| {
+        let mut seen = Vec::new();
+        for element in doc.raw_iter() {
+            let element = element.and_then(|element| {
+                let key = element.key()?;
+                Ok(format!("{key:?}: {:?}", element.value()?))
+            });
+            let failed = element.is_err();
+            seen.push(element);
+            if failed {
+                break;
+            }
+        }
+        seen
+    };
+    let at_once = |doc: Doc<'_>| -> Vec<_> {
+        doc.iter().map(|element| element.map(|(key, value)| format!("{key:?}: {value:?}"))).collect()
+    };
+    let document = every_type();
+    let mut bytes = document.as_bytes().to_vec();
+    for at in 4..bytes.len() {
+        let was = bytes[at];
+        for change in [0, 1, 5, 0x7f, 0x80, 0xff, was ^ 1] {
+            bytes[at] = change;
+            let Ok(doc) = Doc::new(&bytes) else { continue };
+            assert_eq!(at_once(doc), apart(doc), "byte {at} to {change}");
+            let values: Vec<_> =
+                doc.raw_iter().map_while(Result::ok).map(|element| element.value()).collect();
+            let in_array: Vec<_> = Array::from_doc(doc).iter().take(values.len()).collect();
+            assert_eq!(format!("{in_array:?}"), format!("{values:?}"), "byte {at} to {change}");
+        }
+        bytes[at] = was;
+    }
+}
+
+#[test]
 fn frames_are_checked_first() {
     let cases: &[(&[u8], usize, Reason)] = &[
         (b"", 0, Reason::Truncated),

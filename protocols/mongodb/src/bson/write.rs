@@ -65,13 +65,8 @@ impl<'a> Writer<'a> {
     /// Appends an element, or leaves the document as it was and says why.
     #[inline]
     pub fn try_append(&mut self, key: &str, value: impl ToBson) -> Result<(), EncodeError> {
-        let before = self.buf.len();
-        let result = self.try_key(value.element_type(), key).and_then(|()| value.write_to(self.buf));
-        let result = result.and_then(|()| self.check_len());
-        if result.is_err() {
-            self.buf.truncate(before);
-        }
-        result
+        check_key(key)?;
+        self.put(key.as_bytes(), value)
     }
 
     /// Begins a nested document named `key`. Panics like [`append`](Self::append).
@@ -96,16 +91,14 @@ impl<'a> Writer<'a> {
 
     /// Begins a nested document, unless the key cannot be written.
     pub fn try_document(&mut self, key: &str) -> Result<Writer<'_>, EncodeError> {
-        self.check_len()?;
-        self.try_key(ElementType::Document, key)?;
-        Ok(Writer::new(self.buf))
+        check_key(key)?;
+        self.open(ElementType::Document, key.as_bytes())
     }
 
     /// Begins a nested array, unless the key cannot be written.
     pub fn try_array(&mut self, key: &str) -> Result<ArrayWriter<'_>, EncodeError> {
-        self.check_len()?;
-        self.try_key(ElementType::Array, key)?;
-        Ok(ArrayWriter { writer: Writer::new(self.buf), next: 0 })
+        check_key(key)?;
+        Ok(ArrayWriter { writer: self.open(ElementType::Array, key.as_bytes())?, next: 0 })
     }
 
     /// Appends every element of `doc` as it is.
@@ -114,24 +107,46 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// Writes a type and a key, or nothing.
+    /// Appends an element whose key has no zero byte, or leaves the document as it was.
     #[inline]
-    fn try_key(&mut self, kind: ElementType, key: &str) -> Result<(), EncodeError> {
-        // Keys are short: a plain loop beats a search.
-        if key.bytes().any(|byte| byte == 0) {
-            return Err(EncodeError::ZeroByte);
+    fn put(&mut self, key: &[u8], value: impl ToBson) -> Result<(), EncodeError> {
+        let before = self.buf.len();
+        put_key(self.buf, value.element_type(), key);
+        let result = value.write_to(self.buf).and_then(|()| self.check_len());
+        if result.is_err() {
+            self.buf.truncate(before);
         }
-        self.buf.reserve(key.len() + 2);
-        self.buf.push(kind as u8);
-        self.buf.extend_from_slice(key.as_bytes());
-        self.buf.push(0);
-        Ok(())
+        result
+    }
+
+    /// Begins a nested document or array whose key has no zero byte.
+    #[inline]
+    fn open(&mut self, kind: ElementType, key: &[u8]) -> Result<Writer<'_>, EncodeError> {
+        self.check_len()?;
+        put_key(self.buf, kind, key);
+        Ok(Writer::new(self.buf))
     }
 
     #[inline]
     fn check_len(&self) -> Result<(), EncodeError> {
         if self.buf.len() - self.start > MAX_LEN { Err(EncodeError::TooLong) } else { Ok(()) }
     }
+}
+
+/// Keys end at their first zero byte, so they may not have one inside.
+#[inline]
+pub(super) fn check_key(key: &str) -> Result<(), EncodeError> {
+    // Keys are short: a plain loop beats a search.
+    if key.bytes().any(|byte| byte == 0) { Err(EncodeError::ZeroByte) } else { Ok(()) }
+}
+
+/// Writes a type and a key that was checked.
+#[inline]
+pub(super) fn put_key(buf: &mut Vec<u8>, kind: ElementType, key: &[u8]) {
+    buf.reserve(key.len() + 2);
+    buf.push(kind as u8);
+    buf.extend_from_slice(key);
+    buf.push(0);
 }
 
 #[cold]
@@ -168,17 +183,14 @@ impl<'a> ArrayWriter<'a> {
     #[inline]
     #[track_caller]
     pub fn push(&mut self, value: impl ToBson) -> &mut Self {
-        if let Err(error) = self.try_push(value) {
-            panic!("cannot push: {error}");
-        }
+        self.try_push(value).unwrap_or_else(|error| cannot_push(&error));
         self
     }
 
     /// Appends a value, or leaves the array as it was and says why.
     #[inline]
     pub fn try_push(&mut self, value: impl ToBson) -> Result<(), EncodeError> {
-        let index = Index::new(self.next);
-        self.writer.try_append(index.as_str(), value)?;
+        self.writer.put(Index::new(self.next).as_bytes(), value)?;
         self.next += 1;
         Ok(())
     }
@@ -186,34 +198,38 @@ impl<'a> ArrayWriter<'a> {
     /// Begins a nested document. Panics like [`Writer::append`].
     #[track_caller]
     pub fn document(&mut self) -> Writer<'_> {
-        let index = self.index();
-        self.writer.document(index.as_str())
+        self.try_document().unwrap_or_else(|error| cannot_push(&error))
     }
 
     /// Begins a nested array. Panics like [`Writer::append`].
     #[track_caller]
     pub fn array(&mut self) -> ArrayWriter<'_> {
-        let index = self.index();
-        self.writer.array(index.as_str())
+        self.try_array().unwrap_or_else(|error| cannot_push(&error))
     }
 
     /// Begins a nested document, unless the array is too long.
     pub fn try_document(&mut self) -> Result<Writer<'_>, EncodeError> {
-        let index = self.index();
-        self.writer.try_document(index.as_str())
+        self.open(ElementType::Document)
     }
 
     /// Begins a nested array, unless the array is too long.
     pub fn try_array(&mut self) -> Result<ArrayWriter<'_>, EncodeError> {
-        let index = self.index();
-        self.writer.try_array(index.as_str())
+        Ok(ArrayWriter { writer: self.open(ElementType::Array)?, next: 0 })
     }
 
-    fn index(&mut self) -> Index {
+    #[inline]
+    fn open(&mut self, kind: ElementType) -> Result<Writer<'_>, EncodeError> {
         let index = Index::new(self.next);
         self.next += 1;
-        index
+        self.writer.open(kind, index.as_bytes())
     }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn cannot_push(error: &EncodeError) -> ! {
+    panic!("cannot push: {error}")
 }
 
 /// A number in decimal digits: the key of an array's element.
@@ -237,9 +253,8 @@ impl Index {
     }
 
     #[inline]
-    pub(crate) fn as_str(&self) -> &str {
-        // Digits are ASCII, so this never falls back.
-        core::str::from_utf8(&self.digits[self.start..]).unwrap_or("0")
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.digits[self.start..]
     }
 }
 

@@ -196,8 +196,9 @@ pub(crate) trait Label<K: Kind> {
     /// Writes every value, each behind the field's key.
     #[inline]
     fn write<S: Sink>(holder: &Self::Holder, number: u32, out: &mut Writer<'_, S>) {
-        // By `for_each` and not by `for`: a list's iterator is a chain, which walks faster from the inside.
-        Self::values(holder).for_each(|value| K::write(Key::new(number, K::WIRE), value, out));
+        for value in Self::values(holder) {
+            K::write(Key::new(number, K::WIRE), value, out);
+        }
     }
 
     /// How many bytes [`write`](Self::write) appends.

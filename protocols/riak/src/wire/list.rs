@@ -3,22 +3,27 @@
 use alloc::vec::{self, Vec};
 use core::fmt;
 use core::iter::{Chain, Take};
-use core::ops::{Index, IndexMut};
+use core::ops::{Deref, DerefMut};
+use core::slice;
 
 use super::Clear;
 
-/// The values of a repeated field: the first lies inside, the others on the heap.
+/// The values of a repeated field, which read as a slice: one alone lies inside, several lie on the heap.
 ///
 /// Most repeated fields of Riak hold one value or none (one content, one link, one index), so the common message is
 /// decoded without an allocation. A list that is [cleared](Self::clear) keeps the memory of its elements, and of the
 /// lists inside them, for the next message.
 #[derive(Default)]
 pub struct List<T> {
+    /// The value, while there was never more than one.
     first: T,
-    /// What follows `first`. May be longer than `len - 1`: cleared elements wait here to be used again.
+    /// All values, once there were several. May be longer than `len`: cleared elements wait here to be used again.
     rest: Vec<T>,
     len: usize,
 }
+
+/// For how many values the heap is asked when there is more than one.
+const SEVERAL: usize = 5;
 
 impl<T: Default> List<T> {
     /// An empty list, which owns no memory.
@@ -32,112 +37,79 @@ impl<T: Default> List<T> {
     }
 
     /// Appends a blank element (perhaps one that was cleared before) and gives it to be filled.
+    #[inline]
     pub fn grow(&mut self) -> &mut T {
+        let at = self.len;
         self.len += 1;
-        let Some(at) = self.len.checked_sub(2) else { return &mut self.first };
-        if at == self.rest.len() {
-            self.rest.push(T::default());
+        if at >= self.rest.len() {
+            if at == 0 {
+                return &mut self.first;
+            }
+            self.make_room();
         }
         &mut self.rest[at]
+    }
+
+    /// One more blank element on the heap, where the first goes as well.
+    #[inline(never)]
+    fn make_room(&mut self) {
+        if self.rest.is_empty() {
+            self.rest = Vec::with_capacity(SEVERAL);
+            self.rest.push(core::mem::take(&mut self.first));
+        }
+        self.rest.push(T::default());
     }
 }
 
 impl<T> List<T> {
-    /// Everything, in order, as a vector. The memory of the elements but the first is taken over.
+    /// Everything, in order, as a vector. The memory of several elements is taken over.
     pub fn into_vec(self) -> Vec<T> {
         let Self { first, mut rest, len } = self;
-        rest.truncate(len.saturating_sub(1));
-        if len > 0 {
-            rest.insert(0, first);
+        if rest.is_empty() {
+            return if len == 0 { Vec::new() } else { alloc::vec![first] };
         }
+        rest.truncate(len);
         rest
     }
+}
 
-    /// What `map` makes of every value, in order, as a vector. A value is moved once: this is for large ones.
-    pub(crate) fn map_into_vec<U>(self, mut map: impl FnMut(T) -> U) -> Vec<U> {
-        let Self { first, rest, len } = self;
-        let mut all = Vec::with_capacity(len);
-        if len > 0 {
-            all.push(map(first));
-            all.extend(rest.into_iter().take(len - 1).map(map));
+impl<T: Default> List<T> {
+    /// What `map` makes of every value, in order, as a vector; the list is empty then. Several values stay where they are if they keep their size.
+    #[inline]
+    pub(crate) fn take_mapped<U>(&mut self, mut map: impl FnMut(T) -> U) -> Vec<U> {
+        let len = core::mem::take(&mut self.len);
+        if self.rest.is_empty() {
+            return if len == 0 { Vec::new() } else { alloc::vec![map(core::mem::take(&mut self.first))] };
         }
-        all
-    }
-
-    /// How many values there are.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// True when there is no value.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The first value.
-    pub fn first(&self) -> Option<&T> {
-        (self.len > 0).then_some(&self.first)
-    }
-
-    /// The value at `index`, counted from 0.
-    pub fn get(&self, index: usize) -> Option<&T> {
-        if index >= self.len {
-            return None;
-        }
-        Some(index.checked_sub(1).map_or(&self.first, |at| &self.rest[at]))
-    }
-
-    /// The value at `index`, to be changed.
-    pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        if index >= self.len {
-            return None;
-        }
-        Some(match index.checked_sub(1) {
-            None => &mut self.first,
-            Some(at) => &mut self.rest[at],
-        })
-    }
-
-    /// The values in order.
-    pub fn iter(&self) -> Iter<'_, T> {
-        let rest = &self.rest[..self.len.saturating_sub(1)];
-        Iter(self.first().into_iter().chain(rest))
+        let mut all = core::mem::take(&mut self.rest);
+        all.truncate(len);
+        all.into_iter().map(map).collect()
     }
 }
 
 impl<T: Clear> List<T> {
     /// Removes every value, keeping memory for the next ones. No byte of the old values stays alive.
     pub fn clear(&mut self) {
-        if self.len > 0 {
-            self.first.clear();
-            let rest = self.len - 1;
-            self.rest[..rest].iter_mut().for_each(Clear::clear);
-            self.len = 0;
-        }
+        self.iter_mut().for_each(Clear::clear);
+        self.len = 0;
     }
 }
 
-/// The values of a [`List`] by reference.
-#[derive(Clone, Debug)]
-pub struct Iter<'a, T>(Chain<core::option::IntoIter<&'a T>, core::slice::Iter<'a, T>>);
+impl<T> Deref for List<T> {
+    type Target = [T];
 
-impl<'a, T> Iterator for Iter<'a, T> {
-    type Item = &'a T;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+    #[inline]
+    fn deref(&self) -> &[T] {
+        let all = if self.rest.is_empty() { slice::from_ref(&self.first) } else { &self.rest };
+        &all[..self.len]
     }
 }
 
-impl<T> ExactSizeIterator for Iter<'_, T> {}
-
-impl<T> DoubleEndedIterator for Iter<'_, T> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.0.next_back()
+impl<T> DerefMut for List<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        let all = if self.rest.is_empty() { slice::from_mut(&mut self.first) } else { &mut self.rest };
+        &mut all[..self.len]
     }
 }
 
@@ -162,14 +134,15 @@ impl<T> IntoIterator for List<T> {
     type IntoIter = IntoIter<T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let rest = self.rest.into_iter().take(self.len.saturating_sub(1));
-        IntoIter((self.len > 0).then_some(self.first).into_iter().chain(rest))
+        // One of both is empty.
+        let first = (self.rest.is_empty() && self.len > 0).then_some(self.first);
+        IntoIter(first.into_iter().chain(self.rest.into_iter().take(self.len)))
     }
 }
 
 impl<'a, T> IntoIterator for &'a List<T> {
     type Item = &'a T;
-    type IntoIter = Iter<'a, T>;
+    type IntoIter = slice::Iter<'a, T>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -204,20 +177,6 @@ impl<T: Default> From<Vec<T>> for List<T> {
     }
 }
 
-impl<T> Index<usize> for List<T> {
-    type Output = T;
-
-    fn index(&self, index: usize) -> &T {
-        self.get(index).expect("the caller asks for an element that is there, as with a slice")
-    }
-}
-
-impl<T> IndexMut<usize> for List<T> {
-    fn index_mut(&mut self, index: usize) -> &mut T {
-        self.get_mut(index).expect("the caller asks for an element that is there, as with a slice")
-    }
-}
-
 impl<T: Clone + Default> Clone for List<T> {
     fn clone(&self) -> Self {
         self.iter().cloned().collect()
@@ -226,7 +185,7 @@ impl<T: Clone + Default> Clone for List<T> {
 
 impl<T: PartialEq> PartialEq for List<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().eq(other.iter())
+        **self == **other
     }
 }
 
@@ -270,7 +229,7 @@ mod tests {
         let source = Bytes::from(alloc::vec![7; 100]);
         let mut list: List<Blob> = (0..3).map(|n| source.slice(n..50).into()).collect();
         list.clear();
-        assert_eq!(list.rest.len(), 2);
+        assert_eq!(list.rest.len(), 3);
         assert!(source.is_unique(), "a cleared list holds no slice of the old message");
     }
 }

@@ -44,7 +44,7 @@ pub use self::blob::Blob;
 pub use self::codes::{Answers, Code, Direction, Reply, Request};
 pub use self::field::Clear;
 pub use self::frame::{Decoder, Frame, put_frame};
-pub use self::list::{IntoIter, Iter, List};
+pub use self::list::{IntoIter, List};
 pub use self::reflect::{Field, FieldInfo, FieldValue, MessageInfo, Reflect};
 pub use self::writer::Sink;
 pub use crate::error::{DecodeError, DecodeReason};
@@ -119,8 +119,14 @@ pub trait Message: sealed::Merge + Reflect + Clear + Clone + Default + PartialEq
     /// [`decode`](Self::decode) with other limits.
     #[inline]
     fn decode_within(body: &Bytes, limits: DecodeLimits) -> Result<Self, DecodeError> {
-        let mut message = Self::default();
-        message.merge_all(body, limits).map(|()| message)
+        // Filled where it is returned, so that it is not moved there.
+        let mut decoded = Ok(Self::default());
+        if let Ok(message) = &mut decoded
+            && let Err(error) = message.merge_all(body, limits)
+        {
+            decoded = Err(error);
+        }
+        decoded
     }
 
     /// Decodes into a message that was used before, whose memory is used again. After an error the content is

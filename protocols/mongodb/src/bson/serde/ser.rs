@@ -2,7 +2,7 @@
 
 use serde::ser::{self, Serialize};
 
-use super::super::write::Index;
+use super::super::write::{Index, check_key, put_key};
 use super::super::{DEFAULT_MAX_DEPTH, Document, ElementType, ToBson};
 use super::{SerError, magic_kind};
 use crate::error::EncodeError;
@@ -110,15 +110,17 @@ impl Fields<'_> {
     /// Leaves a byte for the type, writes the key and says where the byte is.
     #[inline]
     fn key(&mut self, key: &str) -> Result<usize, SerError> {
-        if key.bytes().any(|byte| byte == 0) {
-            return Err(EncodeError::ZeroByte.into());
-        }
+        check_key(key)?;
+        Ok(self.checked_key(key.as_bytes()))
+    }
+
+    /// The same for a key that has no zero byte.
+    #[inline]
+    fn checked_key(&mut self, key: &[u8]) -> usize {
         let at = self.buf.len();
-        self.buf.reserve(key.len() + 2);
-        self.buf.push(0);
-        self.buf.extend_from_slice(key.as_bytes());
-        self.buf.push(0);
-        Ok(at)
+        // The value says its type later.
+        put_key(self.buf, ElementType::Null, key);
+        at
     }
 
     #[inline]
@@ -129,9 +131,9 @@ impl Fields<'_> {
 
     #[inline]
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), SerError> {
-        let index = Index::new(self.index);
+        let at = self.checked_key(Index::new(self.index).as_bytes());
         self.index += 1;
-        self.field(index.as_str(), value)
+        value.serialize(ValueSerializer { buf: self.buf, kind_at: Some(at), depth: self.depth })
     }
 
     #[inline]
