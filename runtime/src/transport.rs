@@ -93,16 +93,22 @@ pub fn write_with(
     out: &mut SendBuf,
     write: impl FnOnce(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
 ) -> Poll<io::Result<usize>> {
-    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-    let mut count = 0;
-    for (slice, chunk) in slices.iter_mut().zip(out.chunks()) {
-        *slice = IoSlice::new(chunk);
-        count += 1;
-    }
-    if count == 0 {
+    if out.is_empty() {
         return Poll::Ready(Ok(0));
     }
-    match write(&slices[..count]) {
+    let front = out.chunk();
+    let result = if front.len() == out.len() {
+        write(&[IoSlice::new(front)])
+    } else {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(out.chunks()) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
+        }
+        write(&slices[..count])
+    };
+    match result {
         Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
         Poll::Ready(Ok(written)) => {
             out.advance(written);

@@ -96,7 +96,12 @@ impl<T: Transport> Pump<T> {
 
     /// Writes until the output is empty and flushed. A write that fails is remembered, not returned: what the peer sent
     /// before counts, and reading finds the end by itself.
+    #[inline]
     pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_unsent() { self.poll_write_rest(cx) } else { Poll::Ready(()) }
+    }
+
+    fn poll_write_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !matches!(self.write_half, WriteHalf::Open) {
             self.discard_output();
             return Poll::Ready(());
