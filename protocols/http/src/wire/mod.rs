@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod encode;
+pub(crate) mod encoded;
 pub(crate) mod fields;
 pub(crate) mod framing;
 pub(crate) mod head;

@@ -80,9 +80,9 @@ impl<R: Runtime> Inner<R> {
 
     async fn dial(&self, route: &Route) -> Result<Stream<R>, ClientError> {
         if let Some(proxy) = route.proxy() {
-            return self.dial_proxy(proxy, &route.origin).await;
+            return self.dial_proxy(proxy, route.origin.key()).await;
         }
-        let key = &route.origin;
+        let key = route.origin.key();
         let dialled = match (&self.endpoint, key.scheme()) {
             (None, Scheme::Http) => self.dialer.tcp(key.host(), key.port()).await,
             (Some(endpoint), Scheme::Http) => self.dialer.endpoint(endpoint).await,

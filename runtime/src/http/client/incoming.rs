@@ -184,6 +184,12 @@ where
     pub(super) async fn collect(&mut self, limit: usize) -> Result<Bytes, ClientError> {
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
+        if self.open.is_none() {
+            // All there is came along with the head.
+            first = std::mem::take(&mut self.first);
+            self.count(first.len());
+            return if first.len() > limit { Err(ClientError::TooLong { limit }) } else { Ok(first) };
+        }
         while let Some(frame) = poll_fn(|cx| self.poll_next(cx)).await {
             let Ok(data) = frame?.into_data() else { continue };
             if first.len() + all.len() + data.len() > limit {

@@ -1,6 +1,7 @@
 //! A request in the making.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glowplug_http::url::percent_decode;
@@ -12,6 +13,7 @@ use super::content::Content;
 #[cfg(feature = "http-cookies")]
 use super::cookies::CookieJar;
 use super::error::{ClientError, RequestError};
+use super::origin::Origin;
 use super::send::Call;
 use super::{Client, Idempotent, Informational, Response};
 use crate::Runtime;
@@ -25,6 +27,8 @@ pub struct RequestBuilder<R: Runtime> {
     client: Client<R>,
     /// On the heap, since builders are handed on from call to call.
     request: Result<Box<http::Request<Body>>, RequestError>,
+    /// That of the request's URL, if it is known; none of the methods below leads elsewhere.
+    origin: Option<Arc<Origin>>,
     total_timeout: Option<Duration>,
     collect_limit: usize,
     max_redirects: u32,
@@ -35,11 +39,21 @@ pub struct RequestBuilder<R: Runtime> {
 }
 
 impl<R: Runtime> RequestBuilder<R> {
-    pub(super) fn new(client: Client<R>, method: Method, url: Result<Uri, BoxError>) -> Self {
+    /// With the URL's origin, if that is known: such a URL names no user.
+    pub(super) fn new(
+        client: Client<R>,
+        method: Method,
+        url: Result<Uri, BoxError>,
+        origin: Option<Arc<Origin>>,
+    ) -> Self {
         let settings = &client.inner.settings;
         let (total_timeout, collect_limit, max_redirects) =
             (settings.total_timeout, settings.collect_limit, settings.max_redirects);
-        let request = match url.and_then(without_user) {
+        let url = match &origin {
+            Some(_) => url.map(|url| (url, None)),
+            None => url.and_then(without_user),
+        };
+        let request = match url {
             Ok((url, credentials)) => {
                 let mut request = Box::new(http::Request::new(Body::empty()));
                 *request.method_mut() = method;
@@ -58,6 +72,7 @@ impl<R: Runtime> RequestBuilder<R> {
             cookies: settings.cookies.clone(),
             client,
             request,
+            origin,
             total_timeout,
             collect_limit,
             max_redirects,
@@ -255,7 +270,8 @@ impl<R: Runtime> RequestBuilder<R> {
             request.extensions_mut().insert(jar);
         }
         let body = std::mem::take(request.body_mut());
-        let mut call = Call::new(request, body, settings.replay_limit).following(self.max_redirects);
+        let mut call =
+            Call::new(request, self.origin, body, settings.replay_limit).following(self.max_redirects);
         let (head, body) = client.inner.call(&mut call, self.total_timeout).await?;
         #[cfg(feature = "http-compression")]
         let (body, headers) = Content::decode(&head, body, self.decode)?;

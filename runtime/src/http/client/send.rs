@@ -2,18 +2,20 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
 use glowplug_core::Progress;
 use glowplug_http::redirect::{self, RedirectError};
 use glowplug_http::retry::{Attempt, Verdict, verdict};
-use glowplug_http::{BodyLength, FieldSource, PoolKey, ResponseHead};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use glowplug_http::{BodyLength, EncodedFields, FieldSource, ResponseHead};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 
 use super::connection::Checkout;
 use super::error::{ClientError, RequestError, Stage, Trace};
 use super::exchange::{Exchange, Failure};
+use super::origin::Origin;
 use super::proxy::Route;
 use super::upload::Upload;
 use super::{Idempotent, Incoming, Informational, Inner, Lease};
@@ -25,53 +27,47 @@ use crate::time::{sleep_until, within};
 pub(super) struct RequestLine<'r> {
     pub(super) method: &'r Method,
     pub(super) target: Cow<'r, str>,
-    host: Cow<'r, str>,
+    origin: &'r Origin,
     headers: &'r HeaderMap,
     /// Fields for names that are not among the headers.
-    defaults: &'r HeaderMap,
+    defaults: Option<&'r HeaderMap>,
     /// What the proxy that reads this wants to know.
     credentials: Option<&'r HeaderValue>,
 }
 
 impl<'r> RequestLine<'r> {
-    fn new(request: &'r Request<Body>, defaults: &'r HeaderMap, route: &'r Route) -> Self {
-        let origin = &route.origin;
-        let (method, uri) = (request.method(), request.uri());
-        let target = if *method == Method::CONNECT {
-            Cow::Owned(format!("{}:{}", origin.host(), origin.port()))
-        } else {
-            Cow::Borrowed(uri.path_and_query().map_or("/", |path| path.as_str()))
-        };
-        let target = if target.starts_with('?') { Cow::Owned(format!("/{target}")) } else { target };
+    fn new(request: &'r Request<Body>, defaults: Option<&'r HeaderMap>, route: &'r Route) -> Self {
+        let (method, origin) = (request.method(), &*route.origin);
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let forwarder = route.forwarder();
-        let target = match forwarder {
-            // RFC 9112 §3.2.2: a proxy is told the whole of it.
-            Some(_) => Cow::Owned(format!("http://{}{target}", origin.host_field())),
-            None => target,
+        let target = if forwarder.is_none() && path.starts_with('/') && *method != Method::CONNECT {
+            Cow::Borrowed(path)
+        } else {
+            Cow::Owned(target(method, origin, path, forwarder.is_some()))
         };
         let credentials = forwarder.and_then(|proxy| proxy.credentials());
-        let host = host(uri, origin);
-        Self { method, target, host, headers: request.headers(), defaults, credentials }
+        Self { method, target, origin, headers: request.headers(), defaults, credentials }
     }
 
     fn has(&self, name: &HeaderName) -> bool {
         // The defaults are few: to walk them is quicker than to find one.
-        self.headers.contains_key(name) || self.defaults.keys().any(|other| other == name)
+        self.headers.contains_key(name)
+            || self.defaults.is_some_and(|defaults| defaults.keys().any(|other| other == name))
     }
 }
 
-/// What goes into `Host`: as a rule the URL says it just as it is to be said.
-fn host<'r>(uri: &'r Uri, key: &PoolKey) -> Cow<'r, str> {
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let is_default = key.port() == key.scheme().default_port();
-    let fits = match authority.strip_prefix(key.host()) {
-        Some("") => is_default,
-        Some(rest) => rest
-            .strip_prefix(':')
-            .is_some_and(|port| !is_default && !port.starts_with('0') && port.parse() == Ok(key.port())),
-        None => false,
-    };
-    if fits { Cow::Borrowed(authority) } else { Cow::Owned(key.host_field()) }
+/// A target that is not what stands in the URL.
+fn target(method: &Method, origin: &Origin, path: &str, forwarded: bool) -> String {
+    if *method == Method::CONNECT {
+        return format!("{}:{}", origin.key().host(), origin.key().port());
+    }
+    let slash = if path.starts_with('?') { "/" } else { "" };
+    if forwarded {
+        // RFC 9112 §3.2.2: a proxy is told the whole of it.
+        format!("http://{}{slash}{path}", origin.key().host_field())
+    } else {
+        format!("{slash}{path}")
+    }
 }
 
 /// The caller's fields, with `host` first if there is none among them (RFC 9110 §7.2).
@@ -80,7 +76,7 @@ impl FieldSource for RequestLine<'_> {
 
     fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
         if !self.has(&header::HOST) {
-            visit(b"host", self.host.as_bytes());
+            visit(b"host", self.origin.host().as_bytes());
         }
         if let Some(credentials) = self.credentials
             && !self.has(&header::PROXY_AUTHORIZATION)
@@ -88,11 +84,17 @@ impl FieldSource for RequestLine<'_> {
             visit(b"proxy-authorization", credentials.as_bytes());
         }
         self.headers.each(&mut visit);
-        for (name, value) in self.defaults {
+        for (name, value) in self.defaults.into_iter().flatten() {
             if !self.headers.contains_key(name) {
                 visit(name.as_str().as_bytes(), value.as_bytes());
             }
         }
+    }
+
+    /// A request without fields of its own says what the one before said.
+    fn encoded(&self) -> Option<&EncodedFields> {
+        let is_plain = self.headers.is_empty() && self.credentials.is_none();
+        self.defaults.filter(|_| is_plain).and_then(|defaults| self.origin.plain(defaults))
     }
 }
 
@@ -100,6 +102,8 @@ impl FieldSource for RequestLine<'_> {
 pub(super) struct Call<B> {
     /// Its body was taken out: that is the upload.
     pub(super) request: Box<Request<Body>>,
+    /// That of the request's URL, if it was looked at already.
+    origin: Option<Arc<Origin>>,
     upload: Upload<B>,
     /// The client's own headers go along, besides those of the request.
     with_defaults: bool,
@@ -112,9 +116,14 @@ where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
 {
     /// Exactly this request.
-    pub(super) fn new(request: Box<Request<Body>>, body: B, replay_limit: usize) -> Self {
+    pub(super) fn new(
+        request: Box<Request<Body>>,
+        origin: Option<Arc<Origin>>,
+        body: B,
+        replay_limit: usize,
+    ) -> Self {
         let upload = Upload::new(body, request.headers(), replay_limit);
-        Self { request, upload, with_defaults: false, max_redirects: 0, trace: Trace::new() }
+        Self { request, origin, upload, with_defaults: false, max_redirects: 0, trace: Trace::new() }
     }
 
     /// This request and those that it is redirected to, each with the client's headers.
@@ -147,21 +156,6 @@ impl<R: Runtime, B> Answered<R, B> {
 }
 
 impl<R: Runtime> Inner<R> {
-    /// The key of a URL. Most requests go where the last one went, whose key is remembered.
-    fn key(&self, uri: &Uri) -> Option<PoolKey> {
-        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
-        // Whoever is in the way of somebody else does without.
-        let Ok(mut last) = self.last_key.try_lock() else { return PoolKey::of(uri) };
-        if let Some((_, _, key)) = last.as_ref().filter(|(of_scheme, of_authority, _)| {
-            of_scheme == scheme && of_authority.as_str() == authority.as_str()
-        }) {
-            return Some(key.clone());
-        }
-        let key = PoolKey::of(uri)?;
-        *last = Some((scheme.clone(), authority.clone(), key.clone()));
-        Some(key)
-    }
-
     /// A call within its time. When there is an answer, the call's request is the one that it came to.
     pub(super) async fn call<B>(
         &self,
@@ -214,7 +208,7 @@ impl<R: Runtime> Inner<R> {
             if !status.is_redirection() {
                 return Ok(answered);
             }
-            let Call { request, upload, with_defaults, max_redirects, trace } = &mut *call;
+            let Call { request, upload, with_defaults, max_redirects, trace, .. } = &mut *call;
             let location = answered.head.get("location");
             let next = match redirect::next(request.method(), request.uri(), status, location) {
                 Ok(Some(next)) if *max_redirects > 0 => next,
@@ -263,13 +257,14 @@ impl<R: Runtime> Inner<R> {
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
-        let Call { request, upload, trace, with_defaults, .. } = call;
-        let key = self
-            .key(request.uri())
+        let Call { request, origin, upload, trace, with_defaults, .. } = call;
+        // What was known is no longer once it has been asked: a redirect may lead elsewhere.
+        let origin = origin
+            .take()
+            .or_else(|| self.origin(request.uri()))
             .ok_or_else(|| RequestError::Url("an absolute url of http or https is needed".into()))?;
-        let route = self.route(request.method(), key);
-        let none = HeaderMap::new();
-        let defaults = if *with_defaults { &self.settings.headers } else { &none };
+        let route = self.route(request.method(), origin);
+        let defaults = with_defaults.then_some(&self.settings.headers);
         let line = RequestLine::new(request, defaults, &route);
         let informational = request.extensions().get::<Informational>();
         // What the first attempt came to, in case there is none after it.
