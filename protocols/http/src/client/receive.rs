@@ -172,7 +172,7 @@ impl ClientConnection {
     }
 
     /// The answer is complete.
-    fn end_exchange(&mut self, now: Instant) {
+    pub(super) fn end_exchange(&mut self, now: Instant) {
         // A server that answers before it has the whole request does not want the rest of it.
         let goes_on = self.exchange.persist && self.is_all_sent() && !self.closing;
         if goes_on { self.go_idle(now) } else { self.shut() }

@@ -22,6 +22,8 @@ const ROUNDS_PER_POLL: u32 = 32;
 pub(super) struct Exchange<R: Runtime, B> {
     pub(super) connection: Box<Connection<R>>,
     pub(super) upload: Upload<B>,
+    /// The connection was made or looked at in this very poll.
+    is_new: bool,
 }
 
 /// Why an exchange did not come to its end.
@@ -77,7 +79,7 @@ impl<R: Runtime, B> Exchange<R, B> {
             Ok(stream) => {
                 connection.stream = stream;
                 connection.stall.begin();
-                Ok(Self { connection, upload })
+                Ok(Self { connection, upload, is_new: true })
             }
             Err(error) => Err((error, connection)),
         }
@@ -147,7 +149,9 @@ where
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<ClientEvent, Failure>> {
         for _ in 0..ROUNDS_PER_POLL {
             let mut sending = Sending::Done;
+            let mut is_new = std::mem::take(&mut self.is_new);
             if !self.upload.is_finished() {
+                is_new = false;
                 let progress = self.progress();
                 let Connection { driver, stream, .. } = &mut *self.connection;
                 let now = driver.runtime().now();
@@ -157,7 +161,8 @@ where
                 };
             }
             let Connection { driver, stream, stall, .. } = &mut *self.connection;
-            match driver.poll_event(cx) {
+            let polled = if is_new { driver.poll_event_now(cx) } else { driver.poll_event(cx) };
+            match polled {
                 Poll::Ready(Ok(Some(event))) => return Poll::Ready(Ok(event)),
                 Poll::Ready(Ok(None)) => return Poll::Ready(Err(Failure::Connection(None))),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Connection(Some(error)))),

@@ -10,12 +10,12 @@ use glowplug_core::Progress;
 use glowplug_http::{BodyLength, ClientEvent};
 use http_body::{Frame, SizeHint};
 
+use super::connection::Connection;
 use super::error::{ClientError, Stage};
 use super::exchange::{Exchange, Failure};
 use super::upload::Upload;
 use super::{Lease, Upgraded};
 use crate::Runtime;
-use crate::drive::DriverError;
 use crate::http::{Body, BoxError};
 use crate::time::Sleep;
 
@@ -28,7 +28,7 @@ use crate::time::Sleep;
 pub struct Incoming<R: Runtime, B = Body> {
     /// `None` once the body has ended or failed.
     open: Option<Open<R, B>>,
-    /// What came along with the head, and was not asked for yet.
+    /// All of it, if it came along with the head and was not asked for yet; the exchange is over then.
     first: Bytes,
     /// Bytes that were not handed on yet, where that is known.
     left: BodyLength,
@@ -94,26 +94,14 @@ impl<R: Runtime, B> Incoming<R, B>
 where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
 {
-    /// Takes what came along with the head: a short body is there by then, and its connection free before anybody looks.
-    pub(super) fn settle(&mut self) -> Result<(), ClientError> {
-        if self.left == BodyLength::Unknown {
-            return Ok(());
+    /// Takes a body that came along with its head: its connection is free before anybody looks.
+    pub(super) fn settle(&mut self) {
+        let Some(open) = self.open.as_mut().filter(|open| open.is_settled(self.left)) else { return };
+        let Connection { driver, stream, .. } = &mut *open.exchange.connection;
+        if let Some(body) = driver.with_buffered(|machine, now, input| machine.take_rest(now, *stream, input)) {
+            self.first = body;
+            self.end();
         }
-        while let Some(open) = self.open.as_mut().filter(|open| open.is_settled(self.left)) {
-            match open.exchange.connection.driver.next_buffered() {
-                Ok(Some(ClientEvent::Data { data, .. })) => {
-                    let is_all = self.left == BodyLength::Known(data.len() as u64);
-                    self.first = data;
-                    if !is_all {
-                        break;
-                    }
-                }
-                Ok(Some(ClientEvent::End { .. })) => self.end(),
-                Ok(_) => break,
-                Err(error) => return Err(self.fail(Failure::Connection(Some(DriverError::Protocol(error))))),
-            }
-        }
-        Ok(())
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ClientError>>> {
@@ -127,10 +115,6 @@ where
         }
         if !self.first.is_empty() {
             let data = std::mem::take(&mut self.first);
-            if let Some(open) = &mut self.open {
-                let now = open.exchange.connection.driver.runtime().now();
-                open.exchange.release(now, data.len());
-            }
             self.count(data.len());
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }

@@ -176,7 +176,7 @@ impl<R: Runtime> Inner<R> {
             }
         };
         let (head, mut incoming) = answered.into_incoming();
-        incoming.settle()?;
+        incoming.settle();
         incoming.set_deadline(deadline);
         Ok((head, incoming))
     }
