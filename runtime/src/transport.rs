@@ -24,6 +24,11 @@ pub trait Transport {
     /// A completion plug may swap its own buffer in when `buf` is empty.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
 
+    /// The same for who only looks whether something has come, and does not wait for it: on `Pending` no waker need be registered.
+    fn poll_look(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, buf)
+    }
+
     /// Takes what the system accepts off the front of `out` and says how much; never 0 while `out` holds something.
     ///
     /// [`write_with`](crate::write_with) does it by vectored slices; a completion plug takes owned segments.
@@ -48,6 +53,10 @@ pub trait Transport {
 impl<T: Transport + ?Sized> Transport for Box<T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         (**self).poll_read(cx, buf)
+    }
+
+    fn poll_look(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        (**self).poll_look(cx, buf)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut SendBuf) -> Poll<io::Result<usize>> {

@@ -409,6 +409,7 @@ impl StreamProtocol for ClientConnection {
         polled
     }
 
+    #[inline]
     fn poll_transmit(&mut self, now: Instant, out: &mut SendBuf) {
         if self.outbox.transmit(out) {
             self.note_progress(now);

@@ -103,10 +103,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
 
     /// Lets `act` act on the machine and on what came and was not consumed yet, at the time of the last poll: for what a machine does beside its events.
     #[cfg(feature = "http")]
-    pub(crate) fn with_buffered<O>(
-        &mut self,
-        act: impl FnOnce(&mut P, Instant, &mut BytesMut) -> O,
-    ) -> O {
+    pub(crate) fn with_buffered<O>(&mut self, act: impl FnOnce(&mut P, Instant, &mut BytesMut) -> O) -> O {
         act(&mut self.machine, self.polled_at, &mut self.pump.input)
     }
 
@@ -237,7 +234,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
     }
 
     /// The same for whoever looks whether an idle connection still stands: where nothing is to be sent and nothing has come, it is a look at
-    /// the transport and no more. No timer is set; that is for whoever goes on to wait.
+    /// the transport and no more. Neither is a timer set nor a waker left behind; that is for whoever goes on to wait.
     #[cfg(any(feature = "http", feature = "mongodb"))]
     pub(crate) fn poll_idle(
         &mut self,
@@ -247,7 +244,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         let calm = !self.over && !self.pump.has_unsent() && !self.pump.eof && !self.deadline.is_due(now);
         if calm && self.pump.input().is_empty() && self.machine.interest().read.wants() {
             self.polled_at = now;
-            match self.pump.poll_read(cx) {
+            match self.pump.poll_look(cx) {
                 Poll::Pending | Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0)) => self.machine.handle_eof(now),
                 Poll::Ready(Err(error)) => {

@@ -161,6 +161,14 @@ impl<T: Transport> Pump<T> {
         Poll::Ready(Ok(n))
     }
 
+    /// Reads once if something has come; a waker is not left behind.
+    #[cfg(any(feature = "http", feature = "mongodb"))]
+    pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let n = ready!(self.transport.poll_look(cx, &mut self.input))?;
+        self.eof = n == 0;
+        Poll::Ready(Ok(n))
+    }
+
     /// The error of a failed write, once.
     pub(crate) fn take_write_error(&mut self) -> Option<io::Error> {
         match &mut self.write_half {

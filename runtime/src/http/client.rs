@@ -57,7 +57,7 @@ use crate::dial::Dialer;
 use crate::{Endpoint, MaybeTls, Runtime, Spawn};
 use connection::Connection;
 use origin::Origin;
-use send::{Call, RequestLine};
+use send::{Call, RequestLine, Transaction};
 
 /// The stream a connection runs on.
 pub type Stream<R> = MaybeTls<<R as Runtime>::Stream>;
@@ -204,12 +204,12 @@ impl<R: Runtime> Client<R> {
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
         let (parts, body) = request.into_parts();
-        let request = Box::new(http::Request::from_parts(parts, super::Body::empty()));
+        let transaction = Transaction::new(http::Request::from_parts(parts, super::Body::empty()));
         let Settings { total_timeout, replay_limit, .. } = self.inner.settings;
-        let mut call = Call::new(request, None, body, replay_limit);
-        let (head, body) = self.inner.call(&mut call, total_timeout).await?;
+        let mut call = Call::new(transaction, None, body, replay_limit);
+        self.inner.call(&mut call, total_timeout).await?;
         // What the head shares its buffer with was looked at when it came.
-        Ok(http::Response::from_parts(head.share_http(0), body))
+        Ok(http::Response::from_parts(call.transaction.head.share_http(0), call.answer))
     }
 
     /// Connections, in use and idle.

@@ -116,22 +116,23 @@ impl<R: Runtime, B> Exchange<R, B>
 where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
 {
-    /// The head of the final answer. Informational ones go to `informational`, if somebody listens.
+    /// The final answer: its head into `answer`, and how long its body is. Informational ones go to `informational`, if somebody listens.
     pub(super) fn poll_answer(
         &mut self,
         cx: &mut Context<'_>,
+        answer: &mut ResponseHead,
         informational: Option<&Informational>,
-    ) -> Poll<Result<(Box<ResponseHead>, BodyLength), Failure>> {
+    ) -> Poll<Result<BodyLength, Failure>> {
         loop {
             match self.poll_event(cx) {
-                Poll::Ready(Ok(ClientEvent::Response { mut head, body, .. })) => {
-                    let holder = head.len_in_bytes() + self.connection.driver.input_capacity();
-                    if head.len_in_bytes() < holder / 4 {
+                Poll::Ready(Ok(ClientEvent::Response { head, body, .. })) => {
+                    *answer = head;
+                    let holder = answer.len_in_bytes() + self.connection.driver.input_capacity();
+                    if answer.len_in_bytes() < holder / 4 {
                         // A small head would keep all of a large buffer alive.
-                        head.compact();
+                        answer.compact();
                     }
-                    // On the heap, since it is handed on until somebody reads it.
-                    return Poll::Ready(Ok((Box::new(head), body)));
+                    return Poll::Ready(Ok(body));
                 }
                 Poll::Ready(Ok(ClientEvent::Informational { head, .. })) => {
                     if let Some(informational) = informational {

@@ -54,9 +54,19 @@ impl<R: Runtime, B> Incoming<R, B> {
         Self { open, first: Bytes::new(), left: length, deadline: None }
     }
 
+    /// That of no answer.
+    pub(super) fn none() -> Self {
+        Self { open: None, first: Bytes::new(), left: BodyLength::Empty, deadline: None }
+    }
+
     /// Sets when the whole call is to be over.
-    pub(super) fn set_deadline(&mut self, deadline: Option<Sleep<R::Timer>>) {
-        self.deadline = deadline;
+    pub(super) fn set_deadline(&mut self, deadline: Sleep<R::Timer>) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Gives up what is left of the answer. The request's body, to go out once more.
+    pub(super) fn give_up(&mut self) -> Option<Upload<B>> {
+        self.open.take().map(Open::give_up)
     }
 
     /// The exchange is over: the connection goes back, if it serves on.
@@ -94,11 +104,18 @@ impl<R: Runtime, B> Incoming<R, B>
 where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
 {
+    /// The request's body can be sent once more.
+    pub(super) fn may_go_again(&self) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| open.exchange.upload.is_replayable(Progress::AnswerBegun))
+    }
+
     /// Takes a body that came along with its head: its connection is free before anybody looks.
     pub(super) fn settle(&mut self) {
         let Some(open) = self.open.as_mut().filter(|open| open.is_settled(self.left)) else { return };
         let Connection { driver, stream, .. } = &mut *open.exchange.connection;
-        if let Some(body) = driver.with_buffered(|machine, now, input| machine.take_rest(now, *stream, input)) {
+        if let Some(body) = driver.with_buffered(|machine, now, input| machine.take_rest(now, *stream, input))
+        {
             self.first = body;
             self.end();
         }
@@ -216,9 +233,7 @@ impl<R: Runtime, B> Unpin for Incoming<R, B> {}
 
 impl<R: Runtime, B> Drop for Incoming<R, B> {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
-            open.give_up();
-        }
+        self.give_up();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use glowplug_http::{EncodedFields, PoolKey};
-use http::uri::{Authority, Parts, PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri, header};
 
 use super::Inner;
@@ -11,8 +11,8 @@ use crate::Runtime;
 
 /// Scheme and authority of a URL, and what follows from them.
 pub(super) struct Origin {
-    scheme: Scheme,
-    authority: Authority,
+    /// The URL with these two and no more.
+    root: Uri,
     /// The authority names a user, too.
     has_user: bool,
     key: PoolKey,
@@ -25,24 +25,27 @@ pub(super) struct Origin {
 impl Origin {
     /// `None` unless the URL is one of http or https and names a host.
     fn of(url: &Uri) -> Option<Self> {
-        let (scheme, authority) = (url.scheme()?, url.authority()?);
         let key = PoolKey::of(url)?;
-        let host = (!says_host(authority.as_str(), &key)).then(|| key.host_field().into());
+        let authority = url.authority()?;
+        let mut parts = url.clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::from_static("/"));
         Some(Self {
-            scheme: scheme.clone(),
-            authority: authority.clone(),
+            root: Uri::from_parts(parts).ok()?,
             has_user: authority.as_str().contains('@'),
+            host: (!says_host(authority.as_str(), &key)).then(|| key.host_field().into()),
             key,
-            host,
             plain: OnceLock::new(),
         })
     }
 
+    fn authority(&self) -> &str {
+        self.root.authority().map_or("", |authority| authority.as_str())
+    }
+
     fn is_of(&self, url: &Uri) -> bool {
         // As text: other letters in the host would be another text in `Host`.
-        let authority =
-            url.authority().is_some_and(|authority| authority.as_str() == self.authority.as_str());
-        authority && url.scheme() == Some(&self.scheme)
+        url.authority().is_some_and(|authority| authority.as_str() == self.authority())
+            && url.scheme() == self.root.scheme()
     }
 
     /// What the pool calls it.
@@ -52,7 +55,7 @@ impl Origin {
 
     /// The value for `Host` (RFC 9110 §7.2).
     pub(super) fn host(&self) -> &str {
-        self.host.as_deref().unwrap_or(self.authority.as_str())
+        self.host.as_deref().unwrap_or_else(|| self.authority())
     }
 
     /// `Host` and the client's own fields, as they go out; `None` if something is wrong with them.
@@ -67,22 +70,19 @@ impl Origin {
 
     /// What `text` stands for if it is a URL of this origin, and one that needs no more than a look at its path.
     fn url(&self, text: &str) -> Option<Uri> {
-        /// Most look so at their end, and need no memory of their own then.
-        const ROOT: PathAndQuery = PathAndQuery::from_static("/");
         if self.has_user {
             return None;
         }
-        let rest = text.strip_prefix(self.scheme.as_str())?.strip_prefix("://")?;
-        let path = rest.strip_prefix(self.authority.as_str())?;
-        let path = match path {
-            "/" => ROOT,
-            _ if path.starts_with('/') && path.is_ascii() => path.parse().ok()?,
-            _ => return None,
-        };
-        let mut parts = Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path);
+        let rest = text.strip_prefix(self.root.scheme_str()?)?.strip_prefix("://")?;
+        let path = rest.strip_prefix(self.authority())?;
+        if path == "/" {
+            return Some(self.root.clone());
+        }
+        if !path.starts_with('/') || !path.is_ascii() {
+            return None;
+        }
+        let mut parts = self.root.clone().into_parts();
+        parts.path_and_query = Some(path.parse().ok()?);
         Uri::from_parts(parts).ok()
     }
 }

@@ -14,7 +14,7 @@ use super::content::Content;
 use super::cookies::CookieJar;
 use super::error::{ClientError, RequestError};
 use super::origin::Origin;
-use super::send::Call;
+use super::send::{Call, Transaction};
 use super::{Client, Idempotent, Informational, Response};
 use crate::Runtime;
 #[cfg(feature = "http-compression")]
@@ -26,7 +26,7 @@ use crate::http::{Body, BoxError};
 pub struct RequestBuilder<R: Runtime> {
     client: Client<R>,
     /// On the heap, since builders are handed on from call to call.
-    request: Result<Box<http::Request<Body>>, RequestError>,
+    transaction: Result<Box<Transaction>, RequestError>,
     /// That of the request's URL, if it is known; none of the methods below leads elsewhere.
     origin: Option<Arc<Origin>>,
     total_timeout: Option<Duration>,
@@ -53,15 +53,16 @@ impl<R: Runtime> RequestBuilder<R> {
             Some(_) => url.map(|url| (url, None)),
             None => url.and_then(without_user),
         };
-        let request = match url {
+        let transaction = match url {
             Ok((url, credentials)) => {
-                let mut request = Box::new(http::Request::new(Body::empty()));
+                let mut transaction = Transaction::new(http::Request::new(Body::empty()));
+                let request = &mut transaction.request;
                 *request.method_mut() = method;
                 *request.uri_mut() = url;
                 if let Some(credentials) = credentials {
                     request.headers_mut().insert(header::AUTHORIZATION, credentials);
                 }
-                Ok(request)
+                Ok(transaction)
             }
             Err(error) => Err(RequestError::Url(error)),
         };
@@ -71,7 +72,7 @@ impl<R: Runtime> RequestBuilder<R> {
             #[cfg(feature = "http-cookies")]
             cookies: settings.cookies.clone(),
             client,
-            request,
+            transaction,
             origin,
             total_timeout,
             collect_limit,
@@ -88,10 +89,10 @@ impl<R: Runtime> RequestBuilder<R> {
         mut self,
         change: impl FnOnce(&mut http::Request<Body>) -> Result<(), RequestError>,
     ) -> Self {
-        if let Ok(request) = &mut self.request
-            && let Err(error) = change(request)
+        if let Ok(transaction) = &mut self.transaction
+            && let Err(error) = change(&mut transaction.request)
         {
-            self.request = Err(error);
+            self.transaction = Err(error);
         }
         self
     }
@@ -244,7 +245,7 @@ impl<R: Runtime> RequestBuilder<R> {
 
     /// The request as it stands, without the client's default headers.
     pub fn build(self) -> Result<http::Request<Body>, RequestError> {
-        self.request.map(|request| *request)
+        self.transaction.map(|transaction| transaction.request)
     }
 
     /// Sends the request, follows redirects, and gives the answer once its head is there.
@@ -253,7 +254,8 @@ impl<R: Runtime> RequestBuilder<R> {
     ///
     /// Dropping the future closes the connection the request was on; the request may have reached the server.
     pub async fn send(self) -> Result<Response<R>, ClientError> {
-        let mut request = self.request?;
+        let mut transaction = self.transaction?;
+        let request = &mut transaction.request;
         let client = self.client;
         let settings = &client.inner.settings;
         #[cfg(feature = "http-compression")]
@@ -270,14 +272,15 @@ impl<R: Runtime> RequestBuilder<R> {
             request.extensions_mut().insert(jar);
         }
         let body = std::mem::take(request.body_mut());
-        let mut call =
-            Call::new(request, self.origin, body, settings.replay_limit).following(self.max_redirects);
-        let (head, body) = client.inner.call(&mut call, self.total_timeout).await?;
+        let mut call = Call::new(transaction, self.origin, body, settings.replay_limit);
+        call.follow(self.max_redirects);
+        client.inner.call(&mut call, self.total_timeout).await?;
+        let Call { transaction, answer, .. } = call;
         #[cfg(feature = "http-compression")]
-        let (body, headers) = Content::decode(&head, body, self.decode)?;
+        let (body, headers) = Content::decode(&transaction.head, answer, self.decode)?;
         #[cfg(not(feature = "http-compression"))]
-        let (body, headers) = (Content::plain(body), None);
-        Ok(Response::new(call.request, head, headers, body, self.collect_limit))
+        let (body, headers) = (Content::plain(answer), None);
+        Ok(Response::new(transaction, headers, body, self.collect_limit))
     }
 }
 
@@ -298,7 +301,9 @@ fn without_user(url: Uri) -> Result<(Uri, Option<HeaderValue>), BoxError> {
 
 impl<R: Runtime> fmt::Debug for RequestBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestBuilder").field("request", &self.request).finish_non_exhaustive()
+        f.debug_struct("RequestBuilder")
+            .field("request", &self.transaction.as_ref().map(|transaction| &transaction.request))
+            .finish_non_exhaustive()
     }
 }
 
