@@ -27,6 +27,14 @@ impl<T: Transport> Transport for MaybeTls<T> {
         }
     }
 
+    fn poll_look(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => stream.poll_look(cx, buf),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.poll_look(cx, buf),
+        }
+    }
+
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut SendBuf) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(stream) => stream.poll_write(cx, out),

@@ -91,7 +91,12 @@ impl<K: Ord + Clone, C, R> Shared<K, C, R> {
             (called, reaper, state.pool.take_doomed())
         };
         drop(doomed);
-        called.into_iter().chain(reaper).for_each(Waker::wake);
+        if let Some(called) = called {
+            called.wake();
+        }
+        if let Some(reaper) = reaper {
+            reaper.wake();
+        }
     }
 
     /// A lease has ended.

@@ -54,16 +54,18 @@ pub fn read_with(
     buf: &mut BytesMut,
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
 ) -> Poll<io::Result<usize>> {
-    let mut landing = LANDING.take();
-    if landing.is_empty() {
-        landing.resize(SCRATCH, 0);
-    }
-    let result = read(&mut landing);
-    if let Poll::Ready(Ok(n)) = result {
-        buf.extend_from_slice(&landing[..n]);
-    }
-    LANDING.set(landing);
-    result
+    LANDING.with(|area| {
+        let mut landing = area.take();
+        if landing.is_empty() {
+            landing.resize(SCRATCH, 0);
+        }
+        let result = read(&mut landing);
+        if let Poll::Ready(Ok(n)) = result {
+            buf.extend_from_slice(&landing[..n]);
+        }
+        area.set(landing);
+        result
+    })
 }
 
 #[cfg(test)]

@@ -24,6 +24,11 @@ pub trait Transport {
     /// A completion plug may swap its own buffer in when `buf` is empty.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
 
+    /// The same for who only looks whether something has come, and does not wait for it: on `Pending` no waker need be registered.
+    fn poll_look(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, buf)
+    }
+
     /// Takes what the system accepts off the front of `out` and says how much; never 0 while `out` holds something.
     ///
     /// [`write_with`](crate::write_with) does it by vectored slices; a completion plug takes owned segments.
@@ -48,6 +53,10 @@ pub trait Transport {
 impl<T: Transport + ?Sized> Transport for Box<T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         (**self).poll_read(cx, buf)
+    }
+
+    fn poll_look(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        (**self).poll_look(cx, buf)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut SendBuf) -> Poll<io::Result<usize>> {
@@ -93,16 +102,22 @@ pub fn write_with(
     out: &mut SendBuf,
     write: impl FnOnce(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
 ) -> Poll<io::Result<usize>> {
-    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-    let mut count = 0;
-    for (slice, chunk) in slices.iter_mut().zip(out.chunks()) {
-        *slice = IoSlice::new(chunk);
-        count += 1;
-    }
-    if count == 0 {
+    if out.is_empty() {
         return Poll::Ready(Ok(0));
     }
-    match write(&slices[..count]) {
+    let front = out.chunk();
+    let result = if front.len() == out.len() {
+        write(&[IoSlice::new(front)])
+    } else {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(out.chunks()) {
+            *slice = IoSlice::new(chunk);
+            count += 1;
+        }
+        write(&slices[..count])
+    };
+    match result {
         Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
         Poll::Ready(Ok(written)) => {
             out.advance(written);

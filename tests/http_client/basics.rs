@@ -21,6 +21,7 @@ support::on_each_executor![
     one_connection_serves_one_request_after_the_other,
     many_at_once,
     what_a_request_says_arrives,
+    what_is_known_of_the_last_url_changes_nothing,
     json_and_forms,
     bodies_stream_up,
     bodies_stream_down,
@@ -174,6 +175,34 @@ async fn what_a_request_says_arrives<R: Plug>(runtime: R) {
         assert_eq!(log.last().field("authorization"), Some("Basic bWU6c2VjcmV0"));
         assert_eq!(log.last().field("host"), base.strip_prefix("http://"));
         assert_eq!(log.last().field("content-length"), Some("0"));
+    })
+    .await;
+}
+
+async fn what_is_known_of_the_last_url_changes_nothing<R: Plug>(runtime: R) {
+    with_server(runtime, echo, async |base, client, log| {
+        let shouted = base.replace("http", "HTTP");
+        for (url, target) in [
+            (base.clone(), "/"),
+            (format!("{base}/"), "/"),
+            (format!("{base}/a?b#c"), "/a?b"),
+            (format!("{base}?a"), "/?a"),
+            (format!("{base}/\u{e9}"), "/%C3%A9"),
+            (shouted, "/"),
+            (format!("{base}/b"), "/b"),
+        ] {
+            let request = client.get(&url);
+            // Fields of its own once, and none the next time.
+            client.get(&url).header("accept", "text/plain").send().await.expect("an answer");
+            assert_eq!(log.last().field("accept"), Some("text/plain"));
+            request.send().await.expect("an answer");
+            let seen = log.last();
+            assert_eq!((seen.field("host"), &*seen.target), (base.strip_prefix("http://"), target), "{url}");
+            assert_eq!(seen.field("accept"), Some("*/*"));
+            assert_eq!(seen.fields.len(), 3, "{:?}", seen.fields);
+        }
+        // What is wrong is wrong for a known host, too.
+        assert!(matches!(client.get(format!("{base}/a b")).send().await, Err(ClientError::Request(_))));
     })
     .await;
 }

@@ -18,7 +18,6 @@ use bytes::{Bytes, BytesMut};
 use glowplug_core::{Instant, Interest, Progress, ReadInterest, SendBuf, StreamProtocol, WriteInterest};
 use http::Method;
 
-use crate::Leniency;
 use crate::config::ClientConfig;
 use crate::error::{Error, FinishError, HeadError, Phase, SendError};
 use crate::event::{BodyLength, ClientEvent, StreamId};
@@ -156,9 +155,9 @@ impl ClientConnection {
             Recv::Tunnel | Recv::Switching | Recv::Closed => return Err(HeadError::Closed),
             Recv::Head(_) | Recv::Body(_) | Recv::Discard(..) => return Err(HeadError::Busy),
         }
-        let strict = Leniency::default();
-        let fits = target::check(method.as_str().as_bytes(), target.as_bytes(), &strict).is_ok();
-        if !fits || !target::is_visible(target.as_bytes()) {
+        if !target::is_plain(target.as_bytes())
+            || !target::fits(method.as_str().as_bytes(), target.as_bytes())
+        {
             return Err(HeadError::Target);
         }
         let is_connect = *method == Method::CONNECT;
@@ -306,6 +305,34 @@ impl ClientConnection {
         }
     }
 
+    /// The rest of the answer's body, if its length is known and all of it is there: the exchange is over with that, and no event tells
+    /// of either. `None` leaves it to [`poll_event`](StreamProtocol::poll_event), piece by piece; so does a body that needs more credit than
+    /// there is.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use bytes::BytesMut;
+    /// # use glowplug_core::{Instant, SendBuf, StreamProtocol};
+    /// # use glowplug_http::{BodyLength, ClientConfig, ClientConnection, Method};
+    /// # let now = Instant::ZERO;
+    /// # let mut client = ClientConnection::new(now, Arc::new(ClientConfig::default()));
+    /// let stream = client.submit(now, &Method::GET, "/", &[("host", "example")], BodyLength::Empty)?;
+    /// # client.poll_transmit(now, &mut SendBuf::new());
+    /// let mut input = BytesMut::from("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+    /// client.poll_event(now, &mut input)?;
+    /// assert_eq!(client.take_rest(now, stream, &mut input).as_deref(), Some(&b"hello"[..]));
+    /// assert!(client.is_ready());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn take_rest(&mut self, now: Instant, stream: StreamId, input: &mut BytesMut) -> Option<Bytes> {
+        let Recv::Body(decoder) = &mut self.recv else { return None };
+        let credit = if stream.0 == self.stream { self.credit } else { return None };
+        let rest = decoder.take_all(input, credit)?;
+        self.end_exchange(now);
+        self.seen = input.len();
+        Some(rest)
+    }
+
     /// Bytes that `send_data` takes now. Zero when there is no room, no body to send, or no leave to send it.
     pub fn capacity(&self, stream: StreamId) -> usize {
         if self.is_sending(stream) && !self.exchange.held { self.outbox.capacity() } else { 0 }
@@ -334,6 +361,11 @@ impl ClientConnection {
     /// Gives the memory of empty buffers back, for a long wait.
     pub fn release_memory(&mut self) {
         self.outbox.release_memory();
+    }
+
+    /// Nothing happens here before something has come.
+    fn waits(&self) -> bool {
+        matches!(self.recv, Recv::Idle | Recv::Head(_)) && !self.eof && self.error.is_none()
     }
 
     fn is_current(&self, stream: StreamId) -> bool {
@@ -365,12 +397,19 @@ impl StreamProtocol for ClientConnection {
     type Event = ClientEvent;
     type Error = Error;
 
+    #[inline]
     fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ClientEvent>, Error> {
+        if input.is_empty() && self.waits() {
+            // As often as not there is nothing to look at.
+            self.seen = 0;
+            return Ok(None);
+        }
         let polled = self.poll(now, input);
         self.seen = input.len();
         polled
     }
 
+    #[inline]
     fn poll_transmit(&mut self, now: Instant, out: &mut SendBuf) {
         if self.outbox.transmit(out) {
             self.note_progress(now);

@@ -502,6 +502,53 @@ fn credit_bounds_what_is_handed_out() {
 }
 
 #[test]
+fn the_rest_of_a_body_is_taken_in_one_piece_or_not_at_all() {
+    let answer = |client: &mut Client, wire: &str| {
+        let stream = client.get();
+        assert!(matches!(client.feed(wire).event(), Some(ClientEvent::Response { .. })));
+        stream
+    };
+    fn rest(client: &mut Client, stream: StreamId) -> Option<Bytes> {
+        client.machine.take_rest(NOW, stream, &mut client.input)
+    }
+    let mut client = Client::new();
+    for (wire, body) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", "abc"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", ""),
+        ("HTTP/1.1 204 No Content\r\n\r\n", ""),
+    ] {
+        let stream = answer(&mut client, wire);
+        assert_eq!(rest(&mut client, stream).as_deref(), Some(body.as_bytes()));
+        assert!(client.event().is_none() && client.machine.is_ready());
+        assert_eq!(rest(&mut client, stream), None, "the exchange is over");
+    }
+    // Of what was taken in part, what is left.
+    let stream = answer(&mut client, "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nab");
+    assert_eq!(rest(&mut client, stream), None, "not all of it is there");
+    assert!(matches!(client.event(), Some(ClientEvent::Data { data, .. }) if data == "ab"));
+    client.feed("cdef");
+    assert_eq!(client.machine.take_rest(NOW, StreamId::default(), &mut client.input), None);
+    assert_eq!(rest(&mut client, stream).as_deref(), Some(&b"cdef"[..]));
+    // Where only the end tells the length.
+    let stream = answer(&mut client, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
+    assert_eq!(rest(&mut client, stream), None);
+    assert!(matches!(client.event(), Some(ClientEvent::End { .. })));
+    // What comes behind it is nobody's answer.
+    let stream = answer(&mut client, "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab");
+    assert_eq!(rest(&mut client, stream).as_deref(), Some(&b"a"[..]));
+    assert!(!client.machine.is_ready() && client.poll().is_err());
+
+    let mut client = Client::new();
+    let stream = answer(&mut client, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\na");
+    assert!(rest(&mut client, stream).is_some() && client.is_over());
+    let mut config = ClientConfig::default();
+    config.limits = Limits::default().receive_window(2);
+    let mut client = Client::with(config);
+    let stream = answer(&mut client, "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc");
+    assert_eq!(rest(&mut client, stream), None, "it needs more credit");
+}
+
+#[test]
 fn closing_completes_what_is_in_flight() {
     let mut client = Client::new();
     client.get();

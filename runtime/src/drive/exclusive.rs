@@ -101,6 +101,12 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         self.machine.poll_event(self.polled_at, &mut self.pump.input)
     }
 
+    /// Lets `act` act on the machine and on what came and was not consumed yet, at the time of the last poll: for what a machine does beside its events.
+    #[cfg(feature = "http")]
+    pub(crate) fn with_buffered<O>(&mut self, act: impl FnOnce(&mut P, Instant, &mut BytesMut) -> O) -> O {
+        act(&mut self.machine, self.polled_at, &mut self.pump.input)
+    }
+
     /// How many bytes the transport has taken so far: one that has taken nothing of a message has not sent it.
     pub fn written(&self) -> u64 {
         self.pump.written
@@ -141,14 +147,22 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<P::Event>, DriverError<P::Error>>> {
+        self.polled_at = self.runtime.now();
+        self.poll_event_now(cx)
+    }
+
+    /// The same for whoever knows that [`polled_at`](Self::polled_at) is now: the clock is not read once more.
+    pub(crate) fn poll_event_now(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<P::Event>, DriverError<P::Error>>> {
         if self.over {
             return Poll::Ready(Ok(None));
         }
         let span = self.span.clone();
         let _entered = span.enter();
         // One look at the clock for all reads between two waits: they don't wait, and each look would be felt.
-        let mut now = self.runtime.now();
-        self.polled_at = now;
+        let mut now = self.polled_at;
         for _ in 0..READS_PER_POLL {
             if self.deadline.is_due(now) {
                 self.machine.handle_timeout(now);
@@ -220,7 +234,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
     }
 
     /// The same for whoever looks whether an idle connection still stands: where nothing is to be sent and nothing has come, it is a look at
-    /// the transport and no more. No timer is set; that is for whoever goes on to wait.
+    /// the transport and no more. Neither is a timer set nor a waker left behind; that is for whoever goes on to wait.
     #[cfg(any(feature = "http", feature = "mongodb"))]
     pub(crate) fn poll_idle(
         &mut self,
@@ -230,7 +244,7 @@ impl<P: StreamProtocol, T: Transport, R: Runtime> Exclusive<P, T, R> {
         let calm = !self.over && !self.pump.has_unsent() && !self.pump.eof && !self.deadline.is_due(now);
         if calm && self.pump.input().is_empty() && self.machine.interest().read.wants() {
             self.polled_at = now;
-            match self.pump.poll_read(cx) {
+            match self.pump.poll_look(cx) {
                 Poll::Pending | Poll::Ready(Ok(1..)) => {}
                 Poll::Ready(Ok(0)) => self.machine.handle_eof(now),
                 Poll::Ready(Err(error)) => {

@@ -96,7 +96,12 @@ impl<T: Transport> Pump<T> {
 
     /// Writes until the output is empty and flushed. A write that fails is remembered, not returned: what the peer sent
     /// before counts, and reading finds the end by itself.
+    #[inline]
     pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_unsent() { self.poll_write_rest(cx) } else { Poll::Ready(()) }
+    }
+
+    fn poll_write_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !matches!(self.write_half, WriteHalf::Open) {
             self.discard_output();
             return Poll::Ready(());
@@ -163,6 +168,14 @@ impl<T: Transport> Pump<T> {
         if !(self.input.is_empty() && self.input.try_reclaim(most)) {
             self.input.reserve(self.room);
         }
+    }
+
+    /// Reads once if something has come; a waker is not left behind.
+    #[cfg(any(feature = "http", feature = "mongodb"))]
+    pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let n = ready!(self.transport.poll_look(cx, &mut self.input))?;
+        self.eof = n == 0;
+        Poll::Ready(Ok(n))
     }
 
     /// The error of a failed write, once.

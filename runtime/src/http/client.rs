@@ -20,6 +20,7 @@ mod exchange;
 mod form;
 mod incoming;
 mod into_url;
+mod origin;
 mod proxy;
 mod request;
 mod response;
@@ -35,7 +36,6 @@ use std::time::Duration;
 use bytes::Buf;
 use glowplug_http::proxy::Proxies;
 use glowplug_http::{ClientConfig, PoolKey, ResponseHead};
-use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Method};
 
 pub use builder::ClientBuilder;
@@ -56,7 +56,8 @@ use super::BoxError;
 use crate::dial::Dialer;
 use crate::{Endpoint, MaybeTls, Runtime, Spawn};
 use connection::Connection;
-use send::{Call, RequestLine};
+use origin::Origin;
+use send::{Call, RequestLine, Transaction};
 
 /// The stream a connection runs on.
 pub type Stream<R> = MaybeTls<<R as Runtime>::Stream>;
@@ -99,8 +100,8 @@ struct Inner<R: Runtime> {
     endpoint: Option<Endpoint>,
     machine: Arc<ClientConfig>,
     settings: Settings,
-    /// Where the last request went, and what that is called in the pool.
-    last_key: Mutex<Option<(Scheme, Authority, PoolKey)>>,
+    /// Where the last request went.
+    last_origin: Mutex<Option<Arc<Origin>>>,
 }
 
 /// What is not the machine's, the pool's or the dialer's business.
@@ -178,7 +179,12 @@ impl<R: Runtime> Client<R> {
 
     /// Begins a request with any method.
     pub fn method(&self, method: Method, url: impl IntoUrl) -> RequestBuilder<R> {
-        RequestBuilder::new(self.clone(), method, url.into_url())
+        let known = url.as_text().and_then(|text| self.inner.known_url(text));
+        let (url, origin) = match known {
+            Some((url, origin)) => (Ok(url), Some(origin)),
+            None => (url.into_url(), None),
+        };
+        RequestBuilder::new(self.clone(), method, url, origin)
     }
 
     /// Sends exactly this request, which needs an absolute URI, and gives the head of the answer as soon as it is there.
@@ -198,12 +204,12 @@ impl<R: Runtime> Client<R> {
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
         let (parts, body) = request.into_parts();
-        let request = Box::new(http::Request::from_parts(parts, super::Body::empty()));
+        let transaction = Transaction::new(http::Request::from_parts(parts, super::Body::empty()));
         let Settings { total_timeout, replay_limit, .. } = self.inner.settings;
-        let mut call = Call::new(request, body, replay_limit);
-        let (head, body) = self.inner.call(&mut call, total_timeout).await?;
+        let mut call = Call::new(transaction, None, body, replay_limit);
+        self.inner.call(&mut call, total_timeout).await?;
         // What the head shares its buffer with was looked at when it came.
-        Ok(http::Response::from_parts(head.share_http(0), body))
+        Ok(http::Response::from_parts(call.transaction.head.share_http(0), call.answer))
     }
 
     /// Connections, in use and idle.

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use glowplug_core::{Instant, LimitExceeded, Progress};
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 use super::{ClientConnection, Recv};
 use crate::error::{Error, Phase, Reason};
@@ -33,22 +33,29 @@ impl ClientConnection {
         let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
         let mut head = ResponseHead::empty();
         match rules.take_response(scan, input, &mut head) {
-            Ok(Some(facts)) => match self.begin(now, head, facts) {
-                Ok(event) => Ok(Some(event)),
-                Err(error) => self.fail_now(error),
-            },
+            Ok(Some(facts)) => {
+                let stream = StreamId(self.stream);
+                match self.begin(now, head.version(), head.status(), facts) {
+                    Ok(Some(body)) => Ok(Some(ClientEvent::Response { stream, head, body })),
+                    Ok(None) => Ok(Some(ClientEvent::Informational { stream, head })),
+                    Err(error) => self.fail_now(error),
+                }
+            }
             Ok(None) if self.eof => self.fail_now(Error::UnexpectedEof(Phase::Head)),
             Ok(None) => Ok(None),
             Err(error) => self.fail_now(error),
         }
     }
 
-    /// A whole head has come.
-    fn begin(&mut self, now: Instant, head: ResponseHead, mut facts: Facts) -> Result<ClientEvent, Error> {
+    /// A whole head has come: what follows it, unless the final one is still to come.
+    fn begin(
+        &mut self,
+        now: Instant,
+        version: Version,
+        status: StatusCode,
+        mut facts: Facts,
+    ) -> Result<Option<BodyLength>, Error> {
         let limits = self.config.limits.get();
-        let (version, status) = (head.version(), head.status());
-        let stream = StreamId(self.stream);
-
         let switching = status == StatusCode::SWITCHING_PROTOCOLS;
         if switching && !self.exchange.upgrade {
             return Err(Error::peer(0, Reason::UnexpectedUpgrade));
@@ -62,7 +69,7 @@ impl ClientConnection {
             if status == StatusCode::CONTINUE {
                 self.go_on();
             }
-            return Ok(ClientEvent::Informational { stream, head });
+            return Ok(None);
         }
 
         self.timer.clear();
@@ -75,7 +82,7 @@ impl ClientConnection {
         }
         if switching || self.exchange.is_connect && status.is_success() {
             self.recv = Recv::Switching;
-            return Ok(ClientEvent::Response { stream, head, body: BodyLength::Empty });
+            return Ok(Some(BodyLength::Empty));
         }
         let body = facts.response_body(version, status, !self.exchange.is_head, &self.config.leniency)?;
         self.exchange.persist &= facts.persists(version);
@@ -93,7 +100,7 @@ impl ClientConnection {
         };
         self.recv = Recv::Body(decoder);
         self.timer.set(Phase::Body, now, self.config.body_timeout);
-        Ok(ClientEvent::Response { stream, head, body })
+        Ok(Some(body))
     }
 
     fn poll_body(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ClientEvent>, Error> {
@@ -165,7 +172,7 @@ impl ClientConnection {
     }
 
     /// The answer is complete.
-    fn end_exchange(&mut self, now: Instant) {
+    pub(super) fn end_exchange(&mut self, now: Instant) {
         // A server that answers before it has the whole request does not want the rest of it.
         let goes_on = self.exchange.persist && self.is_all_sent() && !self.closing;
         if goes_on { self.go_idle(now) } else { self.shut() }

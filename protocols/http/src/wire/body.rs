@@ -96,6 +96,14 @@ impl BodyDecoder {
         }
     }
 
+    /// All that is left of a body of known length, if it is there and the credit suffices.
+    pub(crate) fn take_all(&mut self, input: &mut BytesMut, credit: usize) -> Option<Bytes> {
+        let State::Length(left) = self.state else { return None };
+        let len = usize::try_from(left).ok().filter(|len| *len <= input.len().min(credit))?;
+        self.state = State::Done;
+        Some(if len == 0 { Bytes::new() } else { take_now(input, len) })
+    }
+
     /// Reads on. At the end of the stream, `eof` ends a body that has no other end.
     pub(crate) fn step(
         &mut self,
@@ -206,9 +214,13 @@ fn take(input: &mut BytesMut, left: &mut u64, credit: usize) -> Step {
         return Step::NoCredit;
     }
     *left -= len as u64;
+    Step::Data(take_now(input, len))
+}
+
+fn take_now(input: &mut BytesMut, len: usize) -> Bytes {
     let holder = input.capacity();
     // A short piece of a large buffer is copied, so that queued pieces hold no more memory than their credit says.
-    Step::Data(keep(input.split_to(len).freeze(), holder))
+    keep(input.split_to(len).freeze(), holder)
 }
 
 fn discard(input: &mut BytesMut, len: usize) {

@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode};
 
 use crate::date::HttpDate;
+use crate::wire::encoded::EncodedFields;
 use crate::wire::fields::Fields;
 use crate::wire::framing::Facts;
 use crate::wire::token::{is_field_value, is_token, is_word};
@@ -18,6 +19,12 @@ pub trait FieldSource {
 
     /// Calls `visit` with the name and the value of each field.
     fn each(&self, visit: impl FnMut(&[u8], &[u8]));
+
+    /// All of them, if they were encoded before: then these are sent, and none is visited.
+    #[inline]
+    fn encoded(&self) -> Option<&EncodedFields> {
+        None
+    }
 }
 
 impl<T: FieldSource + ?Sized> FieldSource for &T {
@@ -26,6 +33,11 @@ impl<T: FieldSource + ?Sized> FieldSource for &T {
     #[inline]
     fn each(&self, visit: impl FnMut(&[u8], &[u8])) {
         (**self).each(visit);
+    }
+
+    #[inline]
+    fn encoded(&self) -> Option<&EncodedFields> {
+        (**self).encoded()
     }
 }
 
@@ -91,7 +103,7 @@ impl<A: FieldSource, B: FieldSource> FieldSource for (A, B) {
 }
 
 /// What the fields that were written say.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Written {
     pub(crate) facts: Facts,
     pub(crate) date: bool,
@@ -108,6 +120,9 @@ pub(crate) fn fields<F: FieldSource + ?Sized>(
     fields: &F,
     keep_length: bool,
 ) -> Result<Written, usize> {
+    if let Some(encoded) = fields.encoded().filter(|_| !keep_length) {
+        return Ok(encoded.write(out));
+    }
     let mut written = Written::default();
     let mut index = 0;
     let mut bad = None;

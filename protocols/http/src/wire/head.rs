@@ -191,3 +191,11 @@ impl DerefMut for ResponseHead {
         &mut self.fields
     }
 }
+
+/// 200 of HTTP/1.1, without a field: what stands in the place of a head that is still to come.
+impl Default for ResponseHead {
+    #[inline]
+    fn default() -> Self {
+        Self::empty()
+    }
+}

@@ -4,6 +4,7 @@
 pub(crate) mod body;
 mod decode;
 pub(crate) mod encode;
+pub(crate) mod encoded;
 pub(crate) mod fields;
 pub(crate) mod framing;
 pub(crate) mod head;

@@ -232,7 +232,7 @@ impl<R: Runtime> ClientBuilder<R> {
             endpoint: self.endpoint,
             machine: Arc::new(self.machine),
             settings: self.settings,
-            last_key: Mutex::new(None),
+            last_origin: Mutex::new(None),
         };
         (Client { inner: Arc::new(inner) }, reaper)
     }

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 
-use glowplug_http::{ClientConnection, Scheme, StreamId};
+use glowplug_http::{ClientConnection, PoolKey, Scheme, StreamId};
 
 use super::error::{ClientError, Stage, Trace};
 use super::exchange::Stall;
@@ -16,7 +16,7 @@ use crate::Runtime;
 use crate::dial::DialError;
 use crate::dial::Dialer;
 use crate::drive::{Exclusive, KEPT_BUFFERS};
-use crate::pool::Got;
+use crate::pool::{Got, PoolError};
 
 /// What drives a connection: whoever holds it.
 pub(super) type Driver<R> = Exclusive<ClientConnection, Stream<R>, R>;
@@ -40,49 +40,70 @@ pub(super) struct Checkout<R: Runtime> {
     pub(super) reused: bool,
 }
 
+/// What there is for a request without waiting.
+pub(super) enum Found<'p, R: Runtime> {
+    /// An idle connection that still stands.
+    Connection(Checkout<R>),
+    /// Room to make one, or to wait.
+    Room(Got<'p, PoolKey, Box<Connection<R>>, R>),
+}
+
 impl<R: Runtime> Inner<R> {
-    /// A connection for `route`: an idle one that still stands, unless it has to be a `fresh` one, or else one that is dialled now.
-    pub(super) async fn checkout(
+    /// What there is for `route` now. One that may not be `reused` is as good as none.
+    pub(super) fn find(
         &self,
+        cx: &mut Context<'_>,
         route: &Route,
-        fresh: bool,
+        reused: bool,
+    ) -> Result<Found<'_, R>, PoolError> {
+        let mut room = self.pool.try_get(route.key())?;
+        if let Got::Lease(lease) = &mut room
+            && let Some(mut connection) = lease.take().filter(|_| reused)
+            && stands(&mut connection.driver, cx)
+            && let Got::Lease(lease) = room
+        {
+            return Ok(Found::Connection(Checkout { lease, connection, reused: true }));
+        }
+        Ok(Found::Room(room))
+    }
+
+    /// A connection where there is `room`, or once there is: one that is dialled now, unless an idle one is given back meanwhile that may
+    /// be `reused`.
+    pub(super) async fn connect(
+        &self,
+        room: Got<'_, PoolKey, Box<Connection<R>>, R>,
+        route: &Route,
+        reused: bool,
         trace: &mut Trace,
     ) -> Result<Checkout<R>, ClientError> {
-        trace.stage = Stage::Pool;
-        let mut lease = match self.pool.try_get(route.key()).map_err(ClientError::Pool)? {
+        let mut lease = match room {
             Got::Lease(lease) => lease,
-            // On the heap, like all that is rare: it would be a part of every request's future.
-            Got::Place(place) => Box::pin(place.wait()).await.map_err(ClientError::Pool)?,
+            Got::Place(place) => place.wait().await.map_err(ClientError::Pool)?,
         };
-        if let Some(mut connection) = lease.take().filter(|_| !fresh)
+        if let Some(mut connection) = lease.take().filter(|_| reused)
             && poll_fn(|cx| Poll::Ready(stands(&mut connection.driver, cx))).await
         {
             return Ok(Checkout { lease, connection, reused: true });
         }
         trace.stage = Stage::Connect;
-        let connection = Box::pin(self.connect(route)).await?;
-        Ok(Checkout { lease, connection, reused: false })
-    }
-
-    /// A connection that is made now.
-    async fn connect(&self, route: &Route) -> Result<Box<Connection<R>>, ClientError> {
         let stream = self.dial(route).await?;
         let machine = ClientConnection::new(self.runtime.now(), self.machine.clone());
         let mut driver = Exclusive::new(self.runtime.clone(), stream, machine);
         driver.keep_buffers(KEPT_BUFFERS);
-        Ok(Box::new(Connection {
+        let connection = Box::new(Connection {
             driver,
             stream: StreamId::default(),
             written_before: 0,
             stall: Stall::new(self.settings.send_timeout),
-        }))
+        });
+        Ok(Checkout { lease, connection, reused: false })
     }
 
     async fn dial(&self, route: &Route) -> Result<Stream<R>, ClientError> {
         if let Some(proxy) = route.proxy() {
-            return self.dial_proxy(proxy, &route.origin).await;
+            return self.dial_proxy(proxy, route.origin.key()).await;
         }
-        let key = &route.origin;
+        let key = route.origin.key();
         let dialled = match (&self.endpoint, key.scheme()) {
             (None, Scheme::Http) => self.dialer.tcp(key.host(), key.port()).await,
             (Some(endpoint), Scheme::Http) => self.dialer.endpoint(endpoint).await,

@@ -22,6 +22,8 @@ const ROUNDS_PER_POLL: u32 = 32;
 pub(super) struct Exchange<R: Runtime, B> {
     pub(super) connection: Box<Connection<R>>,
     pub(super) upload: Upload<B>,
+    /// The connection was made or looked at in this very poll.
+    is_new: bool,
 }
 
 /// Why an exchange did not come to its end.
@@ -77,7 +79,7 @@ impl<R: Runtime, B> Exchange<R, B> {
             Ok(stream) => {
                 connection.stream = stream;
                 connection.stall.begin();
-                Ok(Self { connection, upload })
+                Ok(Self { connection, upload, is_new: true })
             }
             Err(error) => Err((error, connection)),
         }
@@ -114,22 +116,23 @@ impl<R: Runtime, B> Exchange<R, B>
 where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
 {
-    /// The head of the final answer. Informational ones go to `informational`, if somebody listens.
+    /// The final answer: its head into `answer`, and how long its body is. Informational ones go to `informational`, if somebody listens.
     pub(super) fn poll_answer(
         &mut self,
         cx: &mut Context<'_>,
+        answer: &mut ResponseHead,
         informational: Option<&Informational>,
-    ) -> Poll<Result<(Box<ResponseHead>, BodyLength), Failure>> {
+    ) -> Poll<Result<BodyLength, Failure>> {
         loop {
             match self.poll_event(cx) {
-                Poll::Ready(Ok(ClientEvent::Response { mut head, body, .. })) => {
-                    let holder = head.len_in_bytes() + self.connection.driver.input_capacity();
-                    if head.len_in_bytes() < holder / 4 {
+                Poll::Ready(Ok(ClientEvent::Response { head, body, .. })) => {
+                    *answer = head;
+                    let holder = answer.len_in_bytes() + self.connection.driver.input_capacity();
+                    if answer.len_in_bytes() < holder / 4 {
                         // A small head would keep all of a large buffer alive.
-                        head.compact();
+                        answer.compact();
                     }
-                    // On the heap, since it is handed on until somebody reads it.
-                    return Poll::Ready(Ok((Box::new(head), body)));
+                    return Poll::Ready(Ok(body));
                 }
                 Poll::Ready(Ok(ClientEvent::Informational { head, .. })) => {
                     if let Some(informational) = informational {
@@ -147,7 +150,9 @@ where
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<ClientEvent, Failure>> {
         for _ in 0..ROUNDS_PER_POLL {
             let mut sending = Sending::Done;
+            let mut is_new = std::mem::take(&mut self.is_new);
             if !self.upload.is_finished() {
+                is_new = false;
                 let progress = self.progress();
                 let Connection { driver, stream, .. } = &mut *self.connection;
                 let now = driver.runtime().now();
@@ -157,7 +162,8 @@ where
                 };
             }
             let Connection { driver, stream, stall, .. } = &mut *self.connection;
-            match driver.poll_event(cx) {
+            let polled = if is_new { driver.poll_event_now(cx) } else { driver.poll_event(cx) };
+            match polled {
                 Poll::Ready(Ok(Some(event))) => return Poll::Ready(Ok(event)),
                 Poll::Ready(Ok(None)) => return Poll::Ready(Err(Failure::Connection(None))),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Failure::Connection(Some(error)))),

@@ -10,12 +10,12 @@ use glowplug_core::Progress;
 use glowplug_http::{BodyLength, ClientEvent};
 use http_body::{Frame, SizeHint};
 
+use super::connection::Connection;
 use super::error::{ClientError, Stage};
 use super::exchange::{Exchange, Failure};
 use super::upload::Upload;
 use super::{Lease, Upgraded};
 use crate::Runtime;
-use crate::drive::DriverError;
 use crate::http::{Body, BoxError};
 use crate::time::Sleep;
 
@@ -28,7 +28,7 @@ use crate::time::Sleep;
 pub struct Incoming<R: Runtime, B = Body> {
     /// `None` once the body has ended or failed.
     open: Option<Open<R, B>>,
-    /// What came along with the head, and was not asked for yet.
+    /// All of it, if it came along with the head and was not asked for yet; the exchange is over then.
     first: Bytes,
     /// Bytes that were not handed on yet, where that is known.
     left: BodyLength,
@@ -54,9 +54,19 @@ impl<R: Runtime, B> Incoming<R, B> {
         Self { open, first: Bytes::new(), left: length, deadline: None }
     }
 
+    /// That of no answer.
+    pub(super) fn none() -> Self {
+        Self { open: None, first: Bytes::new(), left: BodyLength::Empty, deadline: None }
+    }
+
     /// Sets when the whole call is to be over.
-    pub(super) fn set_deadline(&mut self, deadline: Option<Sleep<R::Timer>>) {
-        self.deadline = deadline;
+    pub(super) fn set_deadline(&mut self, deadline: Sleep<R::Timer>) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Gives up what is left of the answer. The request's body, to go out once more.
+    pub(super) fn give_up(&mut self) -> Option<Upload<B>> {
+        self.open.take().map(Open::give_up)
     }
 
     /// The exchange is over: the connection goes back, if it serves on.
@@ -94,26 +104,21 @@ impl<R: Runtime, B> Incoming<R, B>
 where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
 {
-    /// Takes what came along with the head: a short body is there by then, and its connection free before anybody looks.
-    pub(super) fn settle(&mut self) -> Result<(), ClientError> {
-        if self.left == BodyLength::Unknown {
-            return Ok(());
+    /// The request's body can be sent once more.
+    pub(super) fn may_go_again(&self) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| open.exchange.upload.is_replayable(Progress::AnswerBegun))
+    }
+
+    /// Takes a body that came along with its head: its connection is free before anybody looks.
+    pub(super) fn settle(&mut self) {
+        let Some(open) = self.open.as_mut().filter(|open| open.is_settled(self.left)) else { return };
+        let Connection { driver, stream, .. } = &mut *open.exchange.connection;
+        if let Some(body) = driver.with_buffered(|machine, now, input| machine.take_rest(now, *stream, input))
+        {
+            self.first = body;
+            self.end();
         }
-        while let Some(open) = self.open.as_mut().filter(|open| open.is_settled(self.left)) {
-            match open.exchange.connection.driver.next_buffered() {
-                Ok(Some(ClientEvent::Data { data, .. })) => {
-                    let is_all = self.left == BodyLength::Known(data.len() as u64);
-                    self.first = data;
-                    if !is_all {
-                        break;
-                    }
-                }
-                Ok(Some(ClientEvent::End { .. })) => self.end(),
-                Ok(_) => break,
-                Err(error) => return Err(self.fail(Failure::Connection(Some(DriverError::Protocol(error))))),
-            }
-        }
-        Ok(())
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ClientError>>> {
@@ -127,10 +132,6 @@ where
         }
         if !self.first.is_empty() {
             let data = std::mem::take(&mut self.first);
-            if let Some(open) = &mut self.open {
-                let now = open.exchange.connection.driver.runtime().now();
-                open.exchange.release(now, data.len());
-            }
             self.count(data.len());
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
@@ -184,6 +185,12 @@ where
     pub(super) async fn collect(&mut self, limit: usize) -> Result<Bytes, ClientError> {
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
+        if self.open.is_none() {
+            // All there is came along with the head.
+            first = std::mem::take(&mut self.first);
+            self.count(first.len());
+            return if first.len() > limit { Err(ClientError::TooLong { limit }) } else { Ok(first) };
+        }
         while let Some(frame) = poll_fn(|cx| self.poll_next(cx)).await {
             let Ok(data) = frame?.into_data() else { continue };
             if first.len() + all.len() + data.len() > limit {
@@ -226,9 +233,7 @@ impl<R: Runtime, B> Unpin for Incoming<R, B> {}
 
 impl<R: Runtime, B> Drop for Incoming<R, B> {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
-            open.give_up();
-        }
+        self.give_up();
     }
 }
 

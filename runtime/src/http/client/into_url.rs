@@ -12,6 +12,11 @@ use crate::http::BoxError;
 pub trait IntoUrl {
     /// The URL, or why this is none.
     fn into_url(self) -> Result<Uri, BoxError>;
+
+    /// The same as text, if that is what this is: a client then reads only as much of it as it does not know from the URL before.
+    fn as_text(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl IntoUrl for Uri {
@@ -30,16 +35,28 @@ impl IntoUrl for &str {
     fn into_url(self) -> Result<Uri, BoxError> {
         Ok(url::parse(self)?)
     }
+
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
+    }
 }
 
 impl IntoUrl for &String {
     fn into_url(self) -> Result<Uri, BoxError> {
         self.as_str().into_url()
     }
+
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
+    }
 }
 
 impl IntoUrl for String {
     fn into_url(self) -> Result<Uri, BoxError> {
         self.as_str().into_url()
+    }
+
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
     }
 }

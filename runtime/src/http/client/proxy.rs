@@ -8,6 +8,7 @@ use glowplug_http::{BodyLength, ClientConfig, ClientConnection, ClientEvent, Lim
 use http::{Method, StatusCode};
 
 use super::error::ClientError;
+use super::origin::Origin;
 use super::{Inner, Stream};
 use crate::dial::DialError;
 use crate::drive::{DriverError, Exclusive};
@@ -63,7 +64,7 @@ impl std::error::Error for ProxyError {
 
 /// How a request reaches its server.
 pub(super) struct Route {
-    pub(super) origin: PoolKey,
+    pub(super) origin: Arc<Origin>,
     /// The proxy, and which connections can carry it there.
     via: Option<(Arc<Proxy>, PoolKey)>,
 }
@@ -71,7 +72,7 @@ pub(super) struct Route {
 impl Route {
     /// Which connections can carry it.
     pub(super) fn key(&self) -> &PoolKey {
-        self.via.as_ref().map_or(&self.origin, |(_, key)| key)
+        self.via.as_ref().map_or(self.origin.key(), |(_, key)| key)
     }
 
     pub(super) fn proxy(&self) -> Option<&Proxy> {
@@ -80,15 +81,15 @@ impl Route {
 
     /// The proxy that reads the request itself, rather than to carry it unread.
     pub(super) fn forwarder(&self) -> Option<&Proxy> {
-        self.proxy().filter(|_| self.origin.scheme() == Scheme::Http)
+        self.proxy().filter(|_| self.origin.key().scheme() == Scheme::Http)
     }
 }
 
 impl<R: Runtime> Inner<R> {
-    pub(super) fn route(&self, method: &Method, origin: PoolKey) -> Route {
-        let goes_direct = self.endpoint.is_some() || *method == Method::CONNECT;
-        let proxy = self.settings.proxies.pick(&origin).filter(|_| !goes_direct);
-        let via = proxy.map(|proxy| (proxy.clone(), proxy.route(&origin)));
+    pub(super) fn route(&self, method: &Method, origin: Arc<Origin>) -> Route {
+        let goes_direct = || self.endpoint.is_some() || *method == Method::CONNECT;
+        let proxy = self.settings.proxies.pick(origin.key()).filter(|_| !goes_direct());
+        let via = proxy.map(|proxy| (proxy.clone(), proxy.route(origin.key())));
         Route { origin, via }
     }
 

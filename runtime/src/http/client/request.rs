@@ -1,6 +1,7 @@
 //! A request in the making.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use glowplug_http::url::percent_decode;
@@ -12,7 +13,8 @@ use super::content::Content;
 #[cfg(feature = "http-cookies")]
 use super::cookies::CookieJar;
 use super::error::{ClientError, RequestError};
-use super::send::Call;
+use super::origin::Origin;
+use super::send::{Call, Transaction};
 use super::{Client, Idempotent, Informational, Response};
 use crate::Runtime;
 #[cfg(feature = "http-compression")]
@@ -24,7 +26,9 @@ use crate::http::{Body, BoxError};
 pub struct RequestBuilder<R: Runtime> {
     client: Client<R>,
     /// On the heap, since builders are handed on from call to call.
-    request: Result<Box<http::Request<Body>>, RequestError>,
+    transaction: Result<Box<Transaction>, RequestError>,
+    /// That of the request's URL, if it is known; none of the methods below leads elsewhere.
+    origin: Option<Arc<Origin>>,
     total_timeout: Option<Duration>,
     collect_limit: usize,
     max_redirects: u32,
@@ -35,19 +39,30 @@ pub struct RequestBuilder<R: Runtime> {
 }
 
 impl<R: Runtime> RequestBuilder<R> {
-    pub(super) fn new(client: Client<R>, method: Method, url: Result<Uri, BoxError>) -> Self {
+    /// With the URL's origin, if that is known: such a URL names no user.
+    pub(super) fn new(
+        client: Client<R>,
+        method: Method,
+        url: Result<Uri, BoxError>,
+        origin: Option<Arc<Origin>>,
+    ) -> Self {
         let settings = &client.inner.settings;
         let (total_timeout, collect_limit, max_redirects) =
             (settings.total_timeout, settings.collect_limit, settings.max_redirects);
-        let request = match url.and_then(without_user) {
+        let url = match &origin {
+            Some(_) => url.map(|url| (url, None)),
+            None => url.and_then(without_user),
+        };
+        let transaction = match url {
             Ok((url, credentials)) => {
-                let mut request = Box::new(http::Request::new(Body::empty()));
+                let mut transaction = Transaction::new(http::Request::new(Body::empty()));
+                let request = &mut transaction.request;
                 *request.method_mut() = method;
                 *request.uri_mut() = url;
                 if let Some(credentials) = credentials {
                     request.headers_mut().insert(header::AUTHORIZATION, credentials);
                 }
-                Ok(request)
+                Ok(transaction)
             }
             Err(error) => Err(RequestError::Url(error)),
         };
@@ -57,7 +72,8 @@ impl<R: Runtime> RequestBuilder<R> {
             #[cfg(feature = "http-cookies")]
             cookies: settings.cookies.clone(),
             client,
-            request,
+            transaction,
+            origin,
             total_timeout,
             collect_limit,
             max_redirects,
@@ -73,10 +89,10 @@ impl<R: Runtime> RequestBuilder<R> {
         mut self,
         change: impl FnOnce(&mut http::Request<Body>) -> Result<(), RequestError>,
     ) -> Self {
-        if let Ok(request) = &mut self.request
-            && let Err(error) = change(request)
+        if let Ok(transaction) = &mut self.transaction
+            && let Err(error) = change(&mut transaction.request)
         {
-            self.request = Err(error);
+            self.transaction = Err(error);
         }
         self
     }
@@ -229,7 +245,7 @@ impl<R: Runtime> RequestBuilder<R> {
 
     /// The request as it stands, without the client's default headers.
     pub fn build(self) -> Result<http::Request<Body>, RequestError> {
-        self.request.map(|request| *request)
+        self.transaction.map(|transaction| transaction.request)
     }
 
     /// Sends the request, follows redirects, and gives the answer once its head is there.
@@ -238,7 +254,8 @@ impl<R: Runtime> RequestBuilder<R> {
     ///
     /// Dropping the future closes the connection the request was on; the request may have reached the server.
     pub async fn send(self) -> Result<Response<R>, ClientError> {
-        let mut request = self.request?;
+        let mut transaction = self.transaction?;
+        let request = &mut transaction.request;
         let client = self.client;
         let settings = &client.inner.settings;
         #[cfg(feature = "http-compression")]
@@ -255,13 +272,15 @@ impl<R: Runtime> RequestBuilder<R> {
             request.extensions_mut().insert(jar);
         }
         let body = std::mem::take(request.body_mut());
-        let mut call = Call::new(request, body, settings.replay_limit).following(self.max_redirects);
-        let (head, body) = client.inner.call(&mut call, self.total_timeout).await?;
+        let mut call = Call::new(transaction, self.origin, body, settings.replay_limit);
+        call.follow(self.max_redirects);
+        client.inner.call(&mut call, self.total_timeout).await?;
+        let Call { transaction, answer, .. } = call;
         #[cfg(feature = "http-compression")]
-        let (body, headers) = Content::decode(&head, body, self.decode)?;
+        let (body, headers) = Content::decode(&transaction.head, answer, self.decode)?;
         #[cfg(not(feature = "http-compression"))]
-        let (body, headers) = (Content::plain(body), None);
-        Ok(Response::new(call.request, head, headers, body, self.collect_limit))
+        let (body, headers) = (Content::plain(answer), None);
+        Ok(Response::new(transaction, headers, body, self.collect_limit))
     }
 }
 
@@ -282,7 +301,9 @@ fn without_user(url: Uri) -> Result<(Uri, Option<HeaderValue>), BoxError> {
 
 impl<R: Runtime> fmt::Debug for RequestBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestBuilder").field("request", &self.request).finish_non_exhaustive()
+        f.debug_struct("RequestBuilder")
+            .field("request", &self.transaction.as_ref().map(|transaction| &transaction.request))
+            .finish_non_exhaustive()
     }
 }
 

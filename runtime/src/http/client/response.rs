@@ -7,20 +7,19 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use glowplug_http::ResponseHead;
-use http::{HeaderMap, Request, StatusCode, Uri, Version};
+use http::{HeaderMap, StatusCode, Uri, Version};
 use http_body::Body as _;
 
 use super::Upgraded;
 use super::content::Content;
 use super::error::ClientError;
+use super::send::Transaction;
 use crate::Runtime;
-use crate::http::Body;
 
 /// An answer whose head is there. Its body is read by [`bytes`](Self::bytes) and its like, or piece by piece by [`chunk`](Self::chunk).
 pub struct Response<R: Runtime> {
-    /// Whose answer it is: the last of the redirects, if there were any.
-    request: Box<Request<Body>>,
-    head: Box<ResponseHead>,
+    /// The request is that which was answered: the last of the redirects, if there were any.
+    transaction: Box<Transaction>,
     /// The fields in the `http` crate's type, once somebody has asked for them: many only look at the status.
     headers: OnceLock<Box<HeaderMap>>,
     body: Content<R>,
@@ -30,39 +29,38 @@ pub struct Response<R: Runtime> {
 impl<R: Runtime> Response<R> {
     /// With the fields, if they are not those of the head any more.
     pub(super) fn new(
-        request: Box<Request<Body>>,
-        head: Box<ResponseHead>,
+        transaction: Box<Transaction>,
         headers: Option<HeaderMap>,
         body: Content<R>,
         collect_limit: usize,
     ) -> Self {
         let headers = headers.map(|headers| OnceLock::from(Box::new(headers))).unwrap_or_default();
-        Self { request, head, headers, body, collect_limit }
+        Self { transaction, headers, body, collect_limit }
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.head.status()
+        self.head().status()
     }
 
     /// HTTP/1.0 or HTTP/1.1.
     pub fn version(&self) -> Version {
-        self.head.version()
+        self.head().version()
     }
 
     /// The headers. Where a content coding is undone, they no longer speak of it.
     pub fn headers(&self) -> &HeaderMap {
-        self.headers.get_or_init(|| Box::new(self.head.to_header_map()))
+        self.headers.get_or_init(|| Box::new(self.head().to_header_map()))
     }
 
     /// The head as it came over the wire: names, order and case as the server wrote them, content codings and all.
     pub fn head(&self) -> &ResponseHead {
-        &self.head
+        &self.transaction.head
     }
 
     /// Where the answer came from: the last of the redirects, if there were any.
     pub fn url(&self) -> &Uri {
-        self.request.uri()
+        self.transaction.request.uri()
     }
 
     /// How long the body still is, if that is known: not where a content coding is undone.
@@ -87,7 +85,7 @@ impl<R: Runtime> Response<R> {
     /// Dropping the future drops the body.
     pub async fn bytes(mut self) -> Result<Bytes, ClientError> {
         // It keeps the buffer alive that the body is read into.
-        drop(self.head);
+        drop(self.transaction);
         self.body.collect(self.collect_limit).await
     }
 
@@ -118,12 +116,13 @@ impl<R: Runtime> Response<R> {
 
     /// The answer in the `http` crate's type, its body still to be read.
     pub fn into_http(self) -> http::Response<Content<R>> {
-        let (status, version) = (self.head.status(), self.head.version());
+        let head = &self.transaction.head;
+        let (status, version) = (head.status(), head.version());
         let mut answer = http::Response::new(self.body);
         *answer.status_mut() = status;
         *answer.version_mut() = version;
         *answer.headers_mut() =
-            self.headers.into_inner().map_or_else(|| self.head.to_header_map(), |headers| *headers);
+            self.headers.into_inner().map_or_else(|| head.to_header_map(), |headers| *headers);
         answer
     }
 }

@@ -2,21 +2,24 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Buf;
 use glowplug_core::Progress;
 use glowplug_http::redirect::{self, RedirectError};
 use glowplug_http::retry::{Attempt, Verdict, verdict};
-use glowplug_http::{BodyLength, FieldSource, PoolKey, ResponseHead};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use glowplug_http::{EncodedFields, FieldSource, ResponseHead};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 
-use super::connection::Checkout;
+use super::connection::{Checkout, Found};
 use super::error::{ClientError, RequestError, Stage, Trace};
 use super::exchange::{Exchange, Failure};
+use super::origin::Origin;
 use super::proxy::Route;
 use super::upload::Upload;
-use super::{Idempotent, Incoming, Informational, Inner, Lease};
+use super::{Idempotent, Incoming, Informational, Inner};
 use crate::Runtime;
 use crate::http::{Body, BoxError};
 use crate::time::{sleep_until, within};
@@ -25,53 +28,47 @@ use crate::time::{sleep_until, within};
 pub(super) struct RequestLine<'r> {
     pub(super) method: &'r Method,
     pub(super) target: Cow<'r, str>,
-    host: Cow<'r, str>,
+    origin: &'r Origin,
     headers: &'r HeaderMap,
     /// Fields for names that are not among the headers.
-    defaults: &'r HeaderMap,
+    defaults: Option<&'r HeaderMap>,
     /// What the proxy that reads this wants to know.
     credentials: Option<&'r HeaderValue>,
 }
 
 impl<'r> RequestLine<'r> {
-    fn new(request: &'r Request<Body>, defaults: &'r HeaderMap, route: &'r Route) -> Self {
-        let origin = &route.origin;
-        let (method, uri) = (request.method(), request.uri());
-        let target = if *method == Method::CONNECT {
-            Cow::Owned(format!("{}:{}", origin.host(), origin.port()))
-        } else {
-            Cow::Borrowed(uri.path_and_query().map_or("/", |path| path.as_str()))
-        };
-        let target = if target.starts_with('?') { Cow::Owned(format!("/{target}")) } else { target };
+    fn new(request: &'r Request<Body>, defaults: Option<&'r HeaderMap>, route: &'r Route) -> Self {
+        let (method, origin) = (request.method(), &*route.origin);
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let forwarder = route.forwarder();
-        let target = match forwarder {
-            // RFC 9112 §3.2.2: a proxy is told the whole of it.
-            Some(_) => Cow::Owned(format!("http://{}{target}", origin.host_field())),
-            None => target,
+        let target = if forwarder.is_none() && path.starts_with('/') && *method != Method::CONNECT {
+            Cow::Borrowed(path)
+        } else {
+            Cow::Owned(target(method, origin, path, forwarder.is_some()))
         };
         let credentials = forwarder.and_then(|proxy| proxy.credentials());
-        let host = host(uri, origin);
-        Self { method, target, host, headers: request.headers(), defaults, credentials }
+        Self { method, target, origin, headers: request.headers(), defaults, credentials }
     }
 
     fn has(&self, name: &HeaderName) -> bool {
         // The defaults are few: to walk them is quicker than to find one.
-        self.headers.contains_key(name) || self.defaults.keys().any(|other| other == name)
+        self.headers.contains_key(name)
+            || self.defaults.is_some_and(|defaults| defaults.keys().any(|other| other == name))
     }
 }
 
-/// What goes into `Host`: as a rule the URL says it just as it is to be said.
-fn host<'r>(uri: &'r Uri, key: &PoolKey) -> Cow<'r, str> {
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let is_default = key.port() == key.scheme().default_port();
-    let fits = match authority.strip_prefix(key.host()) {
-        Some("") => is_default,
-        Some(rest) => rest
-            .strip_prefix(':')
-            .is_some_and(|port| !is_default && !port.starts_with('0') && port.parse() == Ok(key.port())),
-        None => false,
-    };
-    if fits { Cow::Borrowed(authority) } else { Cow::Owned(key.host_field()) }
+/// A target that is not what stands in the URL.
+fn target(method: &Method, origin: &Origin, path: &str, forwarded: bool) -> String {
+    if *method == Method::CONNECT {
+        return format!("{}:{}", origin.key().host(), origin.key().port());
+    }
+    let slash = if path.starts_with('?') { "/" } else { "" };
+    if forwarded {
+        // RFC 9112 §3.2.2: a proxy is told the whole of it.
+        format!("http://{}{slash}{path}", origin.key().host_field())
+    } else {
+        format!("{slash}{path}")
+    }
 }
 
 /// The caller's fields, with `host` first if there is none among them (RFC 9110 §7.2).
@@ -80,7 +77,7 @@ impl FieldSource for RequestLine<'_> {
 
     fn each(&self, mut visit: impl FnMut(&[u8], &[u8])) {
         if !self.has(&header::HOST) {
-            visit(b"host", self.host.as_bytes());
+            visit(b"host", self.origin.host().as_bytes());
         }
         if let Some(credentials) = self.credentials
             && !self.has(&header::PROXY_AUTHORIZATION)
@@ -88,107 +85,104 @@ impl FieldSource for RequestLine<'_> {
             visit(b"proxy-authorization", credentials.as_bytes());
         }
         self.headers.each(&mut visit);
-        for (name, value) in self.defaults {
+        for (name, value) in self.defaults.into_iter().flatten() {
             if !self.headers.contains_key(name) {
                 visit(name.as_str().as_bytes(), value.as_bytes());
             }
         }
     }
+
+    /// A request without fields of its own says what the one before said.
+    fn encoded(&self) -> Option<&EncodedFields> {
+        let is_plain = self.headers.is_empty() && self.credentials.is_none();
+        self.defaults.filter(|_| is_plain).and_then(|defaults| self.origin.plain(defaults))
+    }
+}
+
+/// A request and the head of its answer, in one place on the heap: both are handed on from step to step.
+pub(super) struct Transaction {
+    pub(super) request: Request<Body>,
+    /// Of no meaning before there is an answer.
+    pub(super) head: ResponseHead,
+}
+
+impl Transaction {
+    pub(super) fn new(request: Request<Body>) -> Box<Self> {
+        Box::new(Self { request, head: ResponseHead::default() })
+    }
 }
 
 /// A call on its way: what its steps share. It stays where it is, since what is handed from future to future is there twice.
-pub(super) struct Call<B> {
-    /// Its body was taken out: that is the upload.
-    pub(super) request: Box<Request<Body>>,
+pub(super) struct Call<R: Runtime, B> {
+    /// The request's body was taken out: that is the upload.
+    pub(super) transaction: Box<Transaction>,
+    /// That of the request's URL, if it was looked at already.
+    origin: Option<Arc<Origin>>,
     upload: Upload<B>,
+    /// The body of the answer, once there is one.
+    pub(super) answer: Incoming<R, B>,
     /// The client's own headers go along, besides those of the request.
     with_defaults: bool,
     max_redirects: u32,
     trace: Trace,
 }
 
-impl<B> Call<B>
+impl<R: Runtime, B> Call<R, B>
 where
     B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
 {
     /// Exactly this request.
-    pub(super) fn new(request: Box<Request<Body>>, body: B, replay_limit: usize) -> Self {
-        let upload = Upload::new(body, request.headers(), replay_limit);
-        Self { request, upload, with_defaults: false, max_redirects: 0, trace: Trace::new() }
-    }
-
-    /// This request and those that it is redirected to, each with the client's headers.
-    pub(super) fn following(self, max_redirects: u32) -> Self {
-        Self { with_defaults: true, max_redirects, ..self }
-    }
-}
-
-/// The head of an answer, and the exchange that goes on behind it.
-struct Answered<R: Runtime, B> {
-    head: Box<ResponseHead>,
-    body: BodyLength,
-    lease: Lease<R>,
-    exchange: Exchange<R, B>,
-    switching: bool,
-}
-
-impl<R: Runtime, B> Answered<R, B> {
-    fn into_incoming(self) -> (Box<ResponseHead>, Incoming<R, B>) {
-        (self.head, Incoming::new(self.lease, self.exchange, self.body, self.switching))
-    }
-
-    /// The request's body, to go out once more; the answer's is given up, and the connection left to others if it serves on.
-    fn give_up(mut self) -> Upload<B> {
-        if self.exchange.give_up() {
-            self.lease.put_back(self.exchange.connection);
+    pub(super) fn new(
+        transaction: Box<Transaction>,
+        origin: Option<Arc<Origin>>,
+        body: B,
+        replay_limit: usize,
+    ) -> Self {
+        Self {
+            upload: Upload::new(body, transaction.request.headers(), replay_limit),
+            transaction,
+            origin,
+            answer: Incoming::none(),
+            with_defaults: false,
+            max_redirects: 0,
+            trace: Trace::new(),
         }
-        self.exchange.upload
+    }
+
+    /// Allows that many redirects, and sends the client's headers with each request.
+    pub(super) fn follow(&mut self, max_redirects: u32) {
+        self.with_defaults = true;
+        self.max_redirects = max_redirects;
     }
 }
 
 impl<R: Runtime> Inner<R> {
-    /// The key of a URL. Most requests go where the last one went, whose key is remembered.
-    fn key(&self, uri: &Uri) -> Option<PoolKey> {
-        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
-        // Whoever is in the way of somebody else does without.
-        let Ok(mut last) = self.last_key.try_lock() else { return PoolKey::of(uri) };
-        if let Some((_, _, key)) = last.as_ref().filter(|(of_scheme, of_authority, _)| {
-            of_scheme == scheme && of_authority.as_str() == authority.as_str()
-        }) {
-            return Some(key.clone());
-        }
-        let key = PoolKey::of(uri)?;
-        *last = Some((scheme.clone(), authority.clone(), key.clone()));
-        Some(key)
-    }
-
     /// A call within its time. When there is an answer, the call's request is the one that it came to.
     pub(super) async fn call<B>(
         &self,
-        call: &mut Call<B>,
+        call: &mut Call<R, B>,
         total: Option<Duration>,
-    ) -> Result<(Box<ResponseHead>, Incoming<R, B>), ClientError>
+    ) -> Result<(), ClientError>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
-        let (answered, deadline) = match total {
-            None => (self.follow(call).await?, None),
+        match total {
+            None => self.follow(call).await?,
             Some(total) => {
                 let deadline = self.runtime.now() + total;
                 match within(&self.runtime, Some(total), self.follow(call)).await {
-                    Ok(answered) => (answered?, Some(sleep_until(&self.runtime, deadline))),
+                    Ok(followed) => followed?,
                     Err(_) => return Err(call.trace.timed_out()),
                 }
+                call.answer.set_deadline(sleep_until(&self.runtime, deadline));
             }
-        };
-        let (head, mut incoming) = answered.into_incoming();
-        incoming.settle()?;
-        incoming.set_deadline(deadline);
-        Ok((head, incoming))
+        }
+        call.answer.settle();
+        Ok(())
     }
 
     /// A request, and those that it is redirected to.
-    async fn follow<B>(&self, call: &mut Call<B>) -> Result<Answered<R, B>, ClientError>
+    async fn follow<B>(&self, call: &mut Call<R, B>) -> Result<(), ClientError>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
@@ -196,36 +190,37 @@ impl<R: Runtime> Inner<R> {
         loop {
             #[cfg(feature = "http-cookies")]
             let (jar, attached) = {
-                let jar = call.request.extensions().get::<super::CookieJar>().cloned();
+                let request = &mut call.transaction.request;
+                let jar = request.extensions().get::<super::CookieJar>().cloned();
                 let sends_own = call.with_defaults && self.settings.headers.contains_key(header::COOKIE);
-                let attached = !sends_own && jar.as_ref().is_some_and(|jar| jar.attach(&mut call.request));
+                let attached = !sends_own && jar.as_ref().is_some_and(|jar| jar.attach(request));
                 (jar, attached)
             };
-            let answered = self.exchange(call).await?;
+            self.exchange(call).await?;
+            let Call { transaction, upload, answer, with_defaults, max_redirects, trace, .. } = &mut *call;
+            let Transaction { request, head } = &mut **transaction;
             #[cfg(feature = "http-cookies")]
             if let Some(jar) = jar {
-                jar.keep(call.request.uri(), &answered.head);
+                jar.keep(request.uri(), head);
                 if attached {
                     // Where it is redirected to, others go along.
-                    call.request.headers_mut().remove(header::COOKIE);
+                    request.headers_mut().remove(header::COOKIE);
                 }
             }
-            let status = answered.head.status();
+            let status = head.status();
             if !status.is_redirection() {
-                return Ok(answered);
+                return Ok(());
             }
-            let Call { request, upload, with_defaults, max_redirects, trace } = &mut *call;
-            let location = answered.head.get("location");
-            let next = match redirect::next(request.method(), request.uri(), status, location) {
+            let next = match redirect::next(request.method(), request.uri(), status, head.get("location")) {
                 Ok(Some(next)) if *max_redirects > 0 => next,
                 // Without a location it is an answer like any other.
-                Ok(_) | Err(RedirectError::LocationMissing) => return Ok(answered),
-                Err(_) if *max_redirects == 0 => return Ok(answered),
+                Ok(_) | Err(RedirectError::LocationMissing) => return Ok(()),
+                Err(_) if *max_redirects == 0 => return Ok(()),
                 Err(error) => return Err(ClientError::Redirect(error)),
             };
-            if next.keeps_body && !answered.exchange.upload.is_replayable(Progress::AnswerBegun) {
+            if next.keeps_body && !answer.may_go_again() {
                 // The body is gone: the caller has to see to it.
-                return Ok(answered);
+                return Ok(());
             }
             if followed == *max_redirects {
                 return Err(ClientError::TooManyRedirects(followed));
@@ -239,11 +234,12 @@ impl<R: Runtime> Inner<R> {
                 self.add_defaults(request.headers_mut());
             }
             redirect::strip(request.headers_mut(), &next);
-            *upload = answered.give_up();
-            if next.keeps_body {
-                upload.rewind();
-            } else {
-                upload.leave();
+            match answer.give_up().filter(|_| next.keeps_body) {
+                Some(again) => {
+                    *upload = again;
+                    upload.rewind();
+                }
+                None => upload.leave(),
             }
             *request.method_mut() = next.method;
             *request.uri_mut() = next.uri;
@@ -259,29 +255,39 @@ impl<R: Runtime> Inner<R> {
     }
 
     /// One request, sent once, or once more where that is safe.
-    async fn exchange<B>(&self, call: &mut Call<B>) -> Result<Answered<R, B>, ClientError>
+    async fn exchange<B>(&self, call: &mut Call<R, B>) -> Result<(), ClientError>
     where
         B: http_body::Body<Data: Buf, Error: Into<BoxError>>,
     {
-        let Call { request, upload, trace, with_defaults, .. } = call;
-        let key = self
-            .key(request.uri())
+        let Call { transaction, origin, upload, answer, trace, with_defaults, .. } = call;
+        let Transaction { request, head } = &mut **transaction;
+        // What was known is no longer once it has been asked: a redirect may lead elsewhere.
+        let origin = origin
+            .take()
+            .or_else(|| self.origin(request.uri()))
             .ok_or_else(|| RequestError::Url("an absolute url of http or https is needed".into()))?;
-        let route = self.route(request.method(), key);
-        let none = HeaderMap::new();
-        let defaults = if *with_defaults { &self.settings.headers } else { &none };
+        let route = self.route(request.method(), origin);
+        let defaults = with_defaults.then_some(&self.settings.headers);
         let line = RequestLine::new(request, defaults, &route);
         let informational = request.extensions().get::<Informational>();
         // What the first attempt came to, in case there is none after it.
         let mut first: Option<(Failure, Progress)> = None;
         loop {
-            let checkout = match self.checkout(&route, first.is_some(), trace).await {
+            trace.stage = Stage::Pool;
+            let is_first = first.is_none();
+            let found = poll_fn(|cx| Poll::Ready(self.find(cx, &route, is_first))).await;
+            let checkout = match found {
+                Ok(Found::Connection(checkout)) => Ok(checkout),
+                // On the heap, like all that is rare: it would be a part of every request's future.
+                Ok(Found::Room(room)) => Box::pin(self.connect(room, &route, is_first, trace)).await,
+                Err(error) => Err(ClientError::Pool(error)),
+            };
+            let Checkout { lease, connection, reused } = match checkout {
                 Ok(checkout) => checkout,
                 Err(error) => {
                     return Err(first.map_or(error, |(failure, progress)| failure.into_error(progress)));
                 }
             };
-            let Checkout { lease, connection, reused } = checkout;
             trace.stage = Stage::Head;
             let mut exchange = match Exchange::begin(connection, &line, upload.take()) {
                 Ok(exchange) => exchange,
@@ -291,18 +297,19 @@ impl<R: Runtime> Inner<R> {
                 }
             };
             let before = first.as_ref().map_or(Progress::NotSent, |(_, progress)| *progress);
-            let answer = poll_fn(|cx| {
-                let polled = exchange.poll_answer(cx, informational);
+            let answered = poll_fn(|cx| {
+                let polled = exchange.poll_answer(cx, head, informational);
                 trace.progress = before.max(exchange.progress());
                 polled
             })
             .await;
-            let progress = before.max(exchange.progress());
-            let failure = match answer {
-                Ok((head, body)) => {
+            let progress = trace.progress;
+            let failure = match answered {
+                Ok(length) => {
                     let switching = head.status() == StatusCode::SWITCHING_PROTOCOLS
                         || *request.method() == Method::CONNECT && head.status().is_success();
-                    return Ok(Answered { head, body, lease, exchange, switching });
+                    *answer = Incoming::new(lease, exchange, length, switching);
+                    return Ok(());
                 }
                 Err(failure) => failure,
             };
