@@ -11,3 +11,4 @@ mod quick;
 pub(crate) mod scan;
 pub(crate) mod target;
 pub(crate) mod token;
+mod words;
