@@ -239,7 +239,12 @@ impl Buf for SendBuf {
             }
             self.queue.pop_front();
         }
-        self.scratch.advance(count);
+        if count == self.scratch.len() {
+            // All of its room is there again, where what was skipped would have to be won back.
+            self.scratch.clear();
+        } else {
+            self.scratch.advance(count);
+        }
     }
 
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
