@@ -217,6 +217,7 @@ impl ServerConnection {
     }
 
     /// Goes on once the answer is out: to the next request, or to the end.
+    #[inline]
     pub(super) fn settle(&mut self, now: Instant) {
         if self.reply != Reply::Done {
             return;

@@ -33,11 +33,12 @@ impl Rules<'_> {
         let target_at = method_len + 1;
         let target_end = find_end_of_target(input, target_at)?;
         let (method, target) = (&input[..method_len], &input[target_at..target_end]);
-        let (VERSION, [minor, b'\r', b'\n', ..]) = input[target_end..].split_first_chunk()? else {
+        let (before_minor, [minor, b'\r', b'\n', ..]) = input[target_end..].split_first_chunk()? else {
             return None;
         };
         let line_feed = target_end + VERSION.len() + 2;
-        if line_feed >= self.limits.get().max_start_line_len() || !target::fits(method, target) {
+        let fits_line = before_minor == VERSION && line_feed < self.limits.get().max_start_line_len();
+        if !fits_line || !target::fits(method, target) {
             return None;
         }
         head.method_len = method_len as u16;

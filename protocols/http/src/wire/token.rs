@@ -50,7 +50,14 @@ pub(crate) fn span(table: &[bool; 256], text: &[u8]) -> usize {
     {
         return end;
     }
-    text.iter().position(|&byte| !table[usize::from(byte)]).unwrap_or(text.len())
+    let mut rest = text;
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>()
+        && eight.iter().fold(true, |good, &byte| good & table[usize::from(byte)])
+    {
+        rest = behind;
+    }
+    let end = rest.iter().position(|&byte| !table[usize::from(byte)]).unwrap_or(rest.len());
+    text.len() - rest.len() + end
 }
 
 /// True for what a field value may hold (RFC 9110 §5.5): anything but control characters, tab excepted.

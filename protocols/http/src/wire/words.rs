@@ -28,7 +28,7 @@ pub(crate) fn find_end_of_target(text: &[u8], at: usize) -> Option<usize> {
         let above = word.wrapping_add(ONES) | word;
         blanks | number_signs | above
     };
-    find(text, at, |byte| is_beyond(byte, b'!') | (byte == b'#'), in_word)
+    find(text, at, |byte| is_beyond(byte, b'!') || byte == b'#', in_word)
 }
 
 /// True for bytes below `first` and above the last visible one. As numbers with a sign, both lie below the others once one is added.
