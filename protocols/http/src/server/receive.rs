@@ -1,57 +1,36 @@
 //! What the server half receives, and what follows from it.
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use glowplug_core::{Instant, LimitExceeded};
 use http::{StatusCode, Version};
 
 use super::{Exchange, Recv, Reply, ServerConnection};
-use crate::error::{Error, Phase, Reason};
+use crate::error::{Error, Phase};
 use crate::event::{BodyLength, ServerEvent, StreamId};
 use crate::outbox::SendBody;
 use crate::wire::body::{BodyDecoder, Step};
 use crate::wire::encode;
 use crate::wire::framing::Facts;
 use crate::wire::head::RequestHead;
-use crate::wire::parse::{Rules, limit};
+use crate::wire::lead::Lead;
+use crate::wire::parse::Rules;
 use crate::wire::scan::SectionScan;
-use crate::wire::token::is_tchar;
 
 impl ServerConnection {
     fn poll_head(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ServerEvent>, Error> {
         let Recv::Head(scan) = &mut self.recv else { return Ok(None) };
         let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        if scan.is_fresh() {
-            // RFC 9112 §2.2: empty lines before a request line are ignored, here up to a limit.
-            while let Some(len) = match **input {
-                [b'\r', b'\n', ..] => Some(2),
-                [b'\n', ..] if rules.leniency.bare_lf => Some(1),
-                _ => None,
-            } {
-                let max = rules.limits.get().max_empty_lines();
-                if self.empty_lines == max {
-                    return Ok(Some(self.refuse(now, limit("max_empty_lines", max as usize))));
-                }
-                self.empty_lines += 1;
-                input.advance(len);
-            }
-        }
-        let refusal = match **input {
-            [] if self.eof => {
+        match rules.lead(scan.is_fresh(), &mut self.empty_lines, input) {
+            Ok(Lead::Request) => {}
+            Ok(Lead::Nothing) if self.eof => {
                 self.recv = Recv::Closed;
                 self.timer.clear();
                 self.output_done = true;
                 return Ok(None);
             }
-            [] => return Ok(None),
-            [first, ..] if is_tchar(first) => None,
-            [b'\r'] => {
-                return if self.eof { self.fail_now(Error::UnexpectedEof(Phase::Head)) } else { Ok(None) };
-            }
-            [b'\r' | b'\n', ..] => Some(Reason::LineEnd),
-            _ => Some(Reason::NotHttp),
-        };
-        if let Some(reason) = refusal {
-            return Ok(Some(self.refuse(now, Error::peer(0, reason))));
+            Ok(Lead::HalfLineEnd) if self.eof => return self.fail_now(Error::UnexpectedEof(Phase::Head)),
+            Ok(Lead::Nothing | Lead::HalfLineEnd) => return Ok(None),
+            Err(error) => return Ok(Some(self.refuse(now, error))),
         }
         if !self.head_begun {
             self.head_begun = true;
@@ -59,11 +38,11 @@ impl ServerConnection {
                 self.timer.set(Phase::Head, now, self.config.head_timeout);
             }
         }
-        let mut head = RequestHead::empty();
-        let begun = match rules.take_request(scan, input, &mut head) {
-            Ok(Some(facts)) => self.begin(now, &head, facts),
-            Ok(None) if self.eof => return self.fail_now(Error::UnexpectedEof(Phase::Head)),
-            Ok(None) => return Ok(None),
+        let (mut head, mut facts) = (RequestHead::empty(), Facts::default());
+        let begun = match rules.take_request(scan, input, &mut head, &mut facts) {
+            Ok(true) => self.begin(now, &head, &mut facts),
+            Ok(false) if self.eof => return self.fail_now(Error::UnexpectedEof(Phase::Head)),
+            Ok(false) => return Ok(None),
             Err(error) => Err(error),
         };
         match begun {
@@ -81,7 +60,7 @@ impl ServerConnection {
         &mut self,
         now: Instant,
         head: &RequestHead,
-        mut facts: Facts,
+        facts: &mut Facts,
     ) -> Result<(BodyLength, bool), Error> {
         let limits = self.config.limits.get();
         let version = head.version();
@@ -217,6 +196,7 @@ impl ServerConnection {
     }
 
     /// Goes on once the answer is out: to the next request, or to the end.
+    #[inline]
     pub(super) fn settle(&mut self, now: Instant) {
         if self.reply != Reply::Done {
             return;

@@ -147,11 +147,10 @@ pub(crate) fn fields<F: FieldSource + ?Sized>(
                 let _ = written.facts.note(name, value, &crate::Leniency::default());
             }
             14 if is_word(name, b"content-length") => {
-                let noted = written.facts.note(name, value, &crate::Leniency::default());
                 if !keep_length {
                     return;
                 }
-                if noted.is_err() {
+                if written.facts.note(name, value, &crate::Leniency::default()).is_err() {
                     bad = bad.or(Some(index - 1));
                     return;
                 }
@@ -178,6 +177,7 @@ pub(crate) fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// Writes a status line. Both halves speak HTTP/1.1 whatever the peer speaks (RFC 9110 §2.5).
+#[inline]
 pub(crate) fn status_line(out: &mut Vec<u8>, status: StatusCode) {
     if status == StatusCode::OK {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -191,9 +191,14 @@ pub(crate) fn status_line(out: &mut Vec<u8>, status: StatusCode) {
 }
 
 /// Writes `date`, if the caller set a clock and wrote none itself.
+#[inline]
 pub(crate) fn date(out: &mut Vec<u8>, date: Option<&HttpDate>) {
+    const NAME: &[u8; 6] = b"date: ";
     if let Some(date) = date {
-        field(out, b"date", date.as_bytes());
+        // Of a known length, a line is copied by a few instructions.
+        let mut line = *b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        line[NAME.len()..][..29].copy_from_slice(date.as_bytes());
+        out.extend_from_slice(&line);
     }
 }
 

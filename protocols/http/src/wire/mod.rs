@@ -15,5 +15,6 @@ mod quick;
 pub(crate) mod scan;
 pub(crate) mod target;
 pub(crate) mod token;
+mod words;
 
 pub use decode::{Observer, Part, Question, RequestDecoder, ResponseDecoder};

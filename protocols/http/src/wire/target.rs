@@ -1,7 +1,8 @@
 //! Request targets (RFC 9112 §3.2) and the value of `Host` (RFC 9110 §7.2).
 
 use crate::config::Leniency;
-use crate::wire::token::all_in;
+use crate::wire::token::span;
+use crate::wire::words::find_end_of_target;
 
 /// Checks that `target` has a form that goes with `method`; the offset of what is wrong otherwise. That it is made of
 /// visible characters and of bytes above ASCII is for the caller to know.
@@ -37,7 +38,7 @@ pub(crate) fn fits(method: &[u8], target: &[u8]) -> bool {
 /// True for visible characters of ASCII alone, and no fragment: what needs no leniency.
 #[inline]
 pub(crate) fn is_plain(target: &[u8]) -> bool {
-    !target.iter().fold(false, |odd, &byte| odd | matches!(byte, 0..=b' ' | b'#' | 0x7f..))
+    find_end_of_target(target, 0).is_none()
 }
 
 /// True for bytes that only a leniency lets pass.
@@ -75,12 +76,7 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
             });
         return is_address && is_port(&literal[end + 1..]);
     }
-    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let name = match value[..value.len() - digits].split_last() {
-        Some((b':', name)) if digits <= MAX_PORT_LEN => name,
-        _ => value,
-    };
-    all_in(&REG_NAME, name)
+    is_port(&value[span(&REG_NAME, value)..])
 }
 
 /// RFC 3986 §3.2.2: unreserved, percent-encoded and sub-delims.

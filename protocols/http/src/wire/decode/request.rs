@@ -6,6 +6,7 @@ use super::{Direction, Part, Question, State};
 use crate::config::{Leniency, Limits};
 use crate::error::{Error, Phase};
 use crate::wire::body::BodyDecoder;
+use crate::wire::framing::Facts;
 use crate::wire::head::RequestHead;
 use crate::wire::lead::Lead;
 use crate::wire::parse::Rules;
@@ -136,10 +137,10 @@ impl RequestDecoder {
             Lead::Nothing | Lead::HalfLineEnd => return Ok(None),
             Lead::Request => {}
         }
-        let mut head = RequestHead::empty();
-        let Some(mut facts) = rules.take_request(scan, input, &mut head)? else {
+        let (mut head, mut facts) = (RequestHead::empty(), Facts::default());
+        if !rules.take_request(scan, input, &mut head, &mut facts)? {
             return if *eof { Err(Error::UnexpectedEof(Phase::Head)) } else { Ok(None) };
-        };
+        }
         self.empty_lines = 0;
         let version = head.version();
         let connect = head.method_is(b"CONNECT");

@@ -142,10 +142,10 @@ impl ResponseDecoder {
             (Some(question), [b'H', ..]) => *question,
             (Some(_), _) => return Err(Error::peer(0, Reason::NotHttp)),
         };
-        let mut head = ResponseHead::empty();
-        let Some(facts) = (Rules { limits, leniency }).take_response(scan, input, &mut head)? else {
+        let (mut head, mut facts) = (ResponseHead::empty(), Facts::default());
+        if !(Rules { limits, leniency }).take_response(scan, input, &mut head, &mut facts)? {
             return if *eof { Err(Error::UnexpectedEof(Phase::Head)) } else { Ok(None) };
-        };
+        }
         let body = self.begin(question, &head, facts)?;
         Ok(Some(Part::Head { head, body }))
     }
