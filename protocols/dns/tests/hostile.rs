@@ -177,7 +177,7 @@ fn sample() -> Message {
         id: 4711,
         flags: Flags::default().with_response(true).with_recursion_desired(true),
         rcode: Rcode::BADCOOKIE,
-        questions: vec![glowplug_dns::Question {
+        questions: vec![Question {
             name: name("www.example.org"),
             rtype: RecordType::ANY,
             class: Class::IN,
