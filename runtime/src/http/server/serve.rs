@@ -54,13 +54,16 @@ pin_project! {
 pin_project! {
     /// What the application is doing.
     #[project = WorkNow]
-    enum Work<Q, F, B> {
+    enum Work<Q, F, B>
+    where
+        B: Body,
+    {
         Idle,
         /// The service is asked whether it takes a request.
         Waiting { request: Option<Q> },
         Handling { #[pin] future: F },
-        /// The answer's body is sent.
-        Sending { #[pin] body: B },
+        /// The answer's body is sent. A frame that it gave before there was room for it is held.
+        Sending { #[pin] body: B, held: Option<Frame<B::Data>> },
     }
 }
 
@@ -219,7 +222,7 @@ fn receive<R: Runtime, S: HttpService>(
 }
 
 /// There is no answer: the service failed, or it panicked.
-fn give_up<R: Runtime, Q, F, B>(link: &mut Link<R>, mut work: Pin<&mut Work<Q, F, B>>, now: Instant) {
+fn give_up<R: Runtime, Q, F, B: Body>(link: &mut Link<R>, mut work: Pin<&mut Work<Q, F, B>>, now: Instant) {
     work.set(Work::Idle);
     link.abort(now);
     link.finish_exchange();
@@ -247,9 +250,9 @@ fn step<R: Runtime, S: HttpService>(
                 Some(Poll::Pending) => return link.tend_body(now),
                 Some(Poll::Ready(Ok(reply))) => {
                     let (status, fields, body) = reply.into_parts();
-                    work.set(Work::Sending { body });
-                    let WorkNow::Sending { body } = work.as_mut().project() else { return true };
-                    let sent = answer(link, body, status, &fields, cx, now);
+                    work.set(Work::Sending { body, held: None });
+                    let WorkNow::Sending { body, held } = work.as_mut().project() else { return true };
+                    let sent = answer(link, body, held, status, &fields, cx, now);
                     S::Reply::recycle(fields);
                     match sent {
                         Sent::More => return link.tend_body(now),
@@ -263,7 +266,7 @@ fn step<R: Runtime, S: HttpService>(
                 }
                 Some(Poll::Ready(Err(_))) | None => break,
             },
-            WorkNow::Sending { body } => match send_body(link, body, None, cx, now) {
+            WorkNow::Sending { body, held } => match send_body(link, body, held, cx, now) {
                 Sent::More => return link.tend_body(now),
                 Sent::All => {
                     work.set(Work::Idle);
@@ -289,6 +292,7 @@ enum Sent {
 fn answer<R: Runtime, B: Body>(
     link: &mut Link<R>,
     mut body: Pin<&mut B>,
+    held: &mut Option<Frame<B::Data>>,
     status: StatusCode,
     fields: &impl FieldSource,
     cx: &mut Context<'_>,
@@ -300,7 +304,6 @@ fn answer<R: Runtime, B: Body>(
         Some(length) => BodyLength::Known(length),
         None => given_length(fields).map_or(BodyLength::Unknown, BodyLength::Known),
     };
-    let mut first = None;
     let mut waits = false;
     if let BodyLength::Known(length) = length
         && link.sends_body(status)
@@ -317,8 +320,8 @@ fn answer<R: Runtime, B: Body>(
                     link.respond(now, status, fields, data);
                     return Sent::All;
                 }
-                Ok(data) => first = Some(Frame::data(data)),
-                Err(frame) => first = Some(frame),
+                Ok(data) => *held = Some(Frame::data(data)),
+                Err(frame) => *held = Some(frame),
             },
             // It failed before anything of the answer was sent.
             Some(Poll::Ready(_)) | None => return Sent::Failed,
@@ -326,7 +329,7 @@ fn answer<R: Runtime, B: Body>(
     }
     match link.answer(now, status, fields, length) {
         Begun::Body if waits => Sent::More,
-        Begun::Body => send_body(link, body, first, cx, now),
+        Begun::Body => send_body(link, body, held, cx, now),
         Begun::Done => Sent::All,
     }
 }
@@ -342,16 +345,16 @@ fn given_length(fields: &impl FieldSource) -> Option<u64> {
     given
 }
 
-/// Sends `first`, and what the body has behind it, as far as there is room.
+/// Sends what is held, and what the body has behind it, as far as there is room.
 fn send_body<R: Runtime, B: Body>(
     link: &mut Link<R>,
     mut body: Pin<&mut B>,
-    mut first: Option<Frame<B::Data>>,
+    held: &mut Option<Frame<B::Data>>,
     cx: &mut Context<'_>,
     now: Instant,
 ) -> Sent {
-    while first.is_some() || link.capacity() > 0 {
-        let frame = match first.take() {
+    while link.capacity() > 0 {
+        let frame = match held.take() {
             Some(frame) => frame,
             None => match contained(|| body.as_mut().poll_frame(cx)) {
                 Some(Poll::Pending) => return Sent::More,
