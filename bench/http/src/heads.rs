@@ -1,30 +1,59 @@
-//! Request heads alone.
+//! Heads alone.
 
 use std::hint::black_box;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 
 use bench_harness::{Measured, repeat};
 use bytes::BytesMut;
-use glowplug_core::{Instant, StreamProtocol};
-use glowplug_http::{RequestHead, ServerConfig, ServerConnection, ServerEvent};
+use glowplug_http::RequestHead;
+use glowplug_http::wire::{Part, Question, RequestDecoder, ResponseDecoder};
 
-/// The server as far as the head, and what `with` does with it. The connection is dropped with it, so its making counts too.
+/// One request after the other, each to its end, and what `with` does with its head.
 fn parse(wire: &str, operations: u64, with: impl Fn(RequestHead)) -> Measured {
-    let config = Arc::new(ServerConfig::default());
+    let mut requests = RequestDecoder::default();
     let mut input = BytesMut::with_capacity(4096);
     repeat(operations, || {
-        let mut server = ServerConnection::new(Instant::ZERO, config.clone());
         input.extend_from_slice(wire.as_bytes());
-        match server.poll_event(Instant::ZERO, &mut input) {
-            Ok(Some(ServerEvent::Request { head, .. })) => with(head),
+        match requests.decode(&mut input) {
+            Ok(Some(Part::Head { head, .. })) => with(head),
             other => panic!("{other:?} instead of a head"),
         }
+        assert!(matches!(requests.decode(&mut input), Ok(Some(Part::End(None)))));
     })
 }
 
 pub fn glowplug(wire: &str, operations: u64) -> Measured {
     parse(wire, operations, |head| drop(black_box(head)))
+}
+
+/// One answer after the other, of which the bodies are empty.
+pub fn glowplug_reply(wire: &str, operations: u64) -> Measured {
+    let mut responses = ResponseDecoder::default();
+    let mut input = BytesMut::with_capacity(4096);
+    repeat(operations, || {
+        responses.expect(Question::default()).expect("room");
+        input.extend_from_slice(wire.as_bytes());
+        match responses.decode(&mut input) {
+            Ok(Some(Part::Head { head, .. })) => drop(black_box(head)),
+            other => panic!("{other:?} instead of a head"),
+        }
+        assert!(matches!(responses.decode(&mut input), Ok(Some(Part::End(None)))));
+    })
+}
+
+pub fn httparse_reply(wire: &str, operations: u64) -> Measured {
+    let mut input = BytesMut::with_capacity(4096);
+    repeat(operations, || {
+        input.extend_from_slice(wire.as_bytes());
+        let mut headers = [const { MaybeUninit::uninit() }; 100];
+        let mut response = httparse::Response::new(&mut []);
+        let parser = httparse::ParserConfig::default();
+        let status =
+            parser.parse_response_with_uninit_headers(&mut response, black_box(&input), &mut headers);
+        assert!(status.is_ok_and(|status| status.is_complete()));
+        black_box(&response);
+        input.clear();
+    })
 }
 
 pub fn glowplug_to_http(wire: &str, operations: u64) -> Measured {

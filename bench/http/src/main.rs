@@ -30,6 +30,19 @@ const BROWSER: &str = "GET /articles/2026/11/a-picture-with-quite-a-long-name.jp
     second=aaaaaaaaaa.bbbbbbbbbb.1.1.campaign=(referral)|source=reader.example.com|content=/reader/|medium=referral|\
     padding=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n";
 
+/// What a web server answers: ten fields.
+const REPLY: &str = "HTTP/1.1 200 OK\r\n\
+    Server: nginx/1.28.0\r\n\
+    Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n\
+    Content-Type: text/html; charset=utf-8\r\n\
+    Content-Length: 0\r\n\
+    Last-Modified: Sat, 21 Nov 2026 12:00:00 GMT\r\n\
+    Connection: keep-alive\r\n\
+    ETag: \"655c9a00-1f4\"\r\n\
+    Cache-Control: public, max-age=3600\r\n\
+    Vary: Accept-Encoding\r\n\
+    Accept-Ranges: bytes\r\n\r\n";
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -44,15 +57,23 @@ fn main() {
         name,
         operations: 200_000,
         entries: vec![
-            Entry::ours("glowplug, a new connection each", move |n| heads::glowplug(wire, n)),
+            Entry::ours("glowplug", move |n| heads::glowplug(wire, n)),
             Entry::peer("httparse", move |n| heads::httparse(wire, n)),
+        ],
+    };
+    let reply = Work {
+        name: "head-of-reply",
+        operations: 200_000,
+        entries: vec![
+            Entry::ours("glowplug", move |n| heads::glowplug_reply(REPLY, n)),
+            Entry::peer("httparse", move |n| heads::httparse_reply(REPLY, n)),
         ],
     };
     let to_http = |name, wire: &'static str| Work {
         name,
         operations: 100_000,
         entries: vec![
-            Entry::ours("glowplug, a new connection each", move |n| heads::glowplug_to_http(wire, n)),
+            Entry::ours("glowplug", move |n| heads::glowplug_to_http(wire, n)),
             Entry::peer("httparse and http's builder", move |n| heads::httparse_to_http(wire, n)),
         ],
     };
@@ -88,6 +109,7 @@ fn main() {
     bench_harness::main(vec![
         head("head-of-wrk", WRK),
         head("head-of-browser", BROWSER),
+        reply,
         to_http("to-http-types-wrk", WRK),
         to_http("to-http-types-browser", BROWSER),
         connection("connection-wrk", WRK),

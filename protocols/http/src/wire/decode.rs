@@ -146,14 +146,6 @@ impl Direction {
             Step::End(trailers) => Part::End(trailers),
         }))
     }
-
-    /// Remembers an error: there is no reading on behind it.
-    fn note<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = result {
-            self.state = State::Failed(error);
-        }
-        result
-    }
 }
 
 #[cfg(test)]

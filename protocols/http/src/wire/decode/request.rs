@@ -60,7 +60,10 @@ impl RequestDecoder {
     /// What a server would refuse the request for. There is no way on behind that: the same error comes again.
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Part<RequestHead>>, Error> {
         let result = self.poll(input);
-        self.direction.note(result)
+        if let Err(error) = &result {
+            self.direction.state = State::Failed(*error);
+        }
+        result
     }
 
     /// The client has finished sending: a message that is not complete when everything before was decoded is an error.
@@ -109,6 +112,7 @@ impl RequestDecoder {
         }
     }
 
+    #[inline]
     fn poll(&mut self, input: &mut BytesMut) -> Result<Option<Part<RequestHead>>, Error> {
         if matches!(self.direction.state, State::Head(_)) {
             return self.poll_head(input);
@@ -124,6 +128,7 @@ impl RequestDecoder {
         Ok(part)
     }
 
+    #[inline]
     fn poll_head(&mut self, input: &mut BytesMut) -> Result<Option<Part<RequestHead>>, Error> {
         let Direction { limits, leniency, state, eof, .. } = &mut self.direction;
         let State::Head(scan) = state else { return Ok(None) };

@@ -99,7 +99,10 @@ impl ResponseDecoder {
     /// What a client would break off the connection for. There is no way on behind that: the same error comes again.
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Part<ResponseHead>>, Error> {
         let result = self.poll(input);
-        self.direction.note(result)
+        if let Err(error) = &result {
+            self.direction.state = State::Failed(*error);
+        }
+        result
     }
 
     /// The server has finished sending: that is the end of a body that has no other, and an error in any other message.
@@ -117,6 +120,7 @@ impl ResponseDecoder {
         matches!(self.direction.state, State::Over | State::Switched)
     }
 
+    #[inline]
     fn poll(&mut self, input: &mut BytesMut) -> Result<Option<Part<ResponseHead>>, Error> {
         if matches!(self.direction.state, State::Head(_)) {
             return self.poll_head(input);
@@ -132,6 +136,7 @@ impl ResponseDecoder {
         Ok(part)
     }
 
+    #[inline]
     fn poll_head(&mut self, input: &mut BytesMut) -> Result<Option<Part<ResponseHead>>, Error> {
         let Direction { limits, leniency, state, eof, .. } = &mut self.direction;
         let State::Head(scan) = state else { return Ok(None) };
