@@ -11,6 +11,7 @@ mod bodies;
 mod life;
 mod messages;
 mod nginx;
+mod raw;
 mod tls;
 mod upgrades;
 

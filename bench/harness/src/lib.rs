@@ -69,9 +69,18 @@ fn cpu_time() -> Duration {
     Duration::from_micros(micros as u64)
 }
 
+/// What another process of one thread has used so far, as the scheduler counts it.
+fn cpu_time_of(process: u32) -> Duration {
+    let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap_or_default();
+    let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or_default())
+}
+
 /// A running measurement. Start it when the preparations are done.
 #[derive(Debug)]
 pub struct Clock {
+    /// Whose time on the processor counts, if not ours.
+    process: Option<u32>,
     wall: Instant,
     cpu: Duration,
     allocations: u64,
@@ -80,14 +89,24 @@ pub struct Clock {
 impl Clock {
     /// Starts.
     pub fn start() -> Self {
-        Self { allocations: ALLOCATIONS.load(Ordering::Relaxed), cpu: cpu_time(), wall: Instant::now() }
+        Self::of(None)
+    }
+
+    /// Starts, with the time on the processor of another process, which has one thread.
+    pub fn start_of(process: u32) -> Self {
+        Self::of(Some(process))
+    }
+
+    fn of(process: Option<u32>) -> Self {
+        let cpu = process.map_or_else(cpu_time, cpu_time_of);
+        Self { process, allocations: ALLOCATIONS.load(Ordering::Relaxed), cpu, wall: Instant::now() }
     }
 
     /// Stops after `operations`.
     pub fn stop(self, operations: u64) -> Measured {
         Measured {
             wall: self.wall.elapsed(),
-            cpu: cpu_time() - self.cpu,
+            cpu: self.process.map_or_else(cpu_time, cpu_time_of).saturating_sub(self.cpu),
             allocations: ALLOCATIONS.load(Ordering::Relaxed) - self.allocations,
             operations,
         }

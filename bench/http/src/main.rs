@@ -72,6 +72,8 @@ fn main() {
             entries: vec![
                 Entry::ours("glowplug on tokio", move |n| servers::glowplug_tokio(load, n)),
                 Entry::ours("glowplug on smol", move |n| servers::glowplug_smol(load, n)),
+                Entry::ours("glowplug raw on tokio", move |n| servers::glowplug_raw_tokio(load, n)),
+                Entry::ours("glowplug raw on smol", move |n| servers::glowplug_raw_smol(load, n)),
                 Entry::ours("axum on glowplug on tokio", move |n| servers::glowplug_axum(load, n)),
                 Entry::peer("hyper", move |n| servers::hyper(load, n)),
                 Entry::peer("hyper, pipeline_flush", move |n| servers::hyper_flush(load, n)),

@@ -5,13 +5,18 @@ use std::future::Future;
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use bench_harness::{Clock, Measured};
 use bytes::Bytes;
-use glowplug::runtime::http::server::{Incoming, Server, service_fn};
+use glowplug::http::PreparedFields;
+use glowplug::runtime::http::Body;
+use glowplug::runtime::http::server::{
+    HttpService, Incoming, RawRequest, RawResponse, Server, Serving, raw_fn, service_fn,
+};
+use glowplug::runtime::{Runtime, Spawn};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use http_body_util::Full;
@@ -51,41 +56,64 @@ fn on_tokio(work: impl Future<Output = ()>) {
     runtime.block_on(work);
 }
 
-pub fn glowplug_tokio(load: Load, requests: u64) -> Measured {
+/// Says its port and serves.
+async fn glowplug<R, S>(runtime: R, service: S, ready: mpsc::Sender<u16>)
+where
+    R: Runtime + Spawn<Serving<R, S>>,
+    S: HttpService,
+{
+    let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::bind(runtime, at).await.expect("bound");
+    let at = server.local_endpoint().expect("an address").socket_addr().expect("of TCP");
+    ready.send(at.port()).expect("somebody waits");
+    server.run(service).await;
+}
+
+fn glowplug_on_tokio<S>(load: Load, requests: u64, service: S) -> Measured
+where
+    S: HttpService + Send + 'static,
+    glowplug::tokio::Tokio: Spawn<Serving<glowplug::tokio::Tokio, S>>,
+{
+    measured(load, requests, |ready| on_tokio(glowplug(glowplug::tokio::Tokio, service, ready)))
+}
+
+fn glowplug_on_smol<S>(load: Load, requests: u64, service: S) -> Measured
+where
+    S: HttpService + Send + 'static,
+    glowplug::smol::Smol: Spawn<Serving<glowplug::smol::Smol, S>>,
+{
     measured(load, requests, |ready| {
-        on_tokio(async move {
-            let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-            let server = Server::bind(glowplug::tokio::Tokio, at).await.expect("bound");
-            let at = server.local_endpoint().expect("an address").socket_addr().expect("of TCP");
-            ready.send(at.port()).expect("somebody waits");
-            server.run(service_fn(|_: Request<Incoming>| async { hello() })).await;
-        });
+        let executor = Arc::new(smol::Executor::new());
+        let smol = glowplug::smol::Smol::on(executor.clone());
+        smol::block_on(executor.run(glowplug(smol, service, ready)));
     })
+}
+
+pub fn glowplug_tokio(load: Load, requests: u64) -> Measured {
+    glowplug_on_tokio(load, requests, service_fn(|_: Request<Incoming>| async { hello() }))
 }
 
 pub fn glowplug_smol(load: Load, requests: u64) -> Measured {
-    measured(load, requests, |ready| {
-        let executor = Arc::new(smol::Executor::new());
-        smol::block_on(executor.run(async {
-            let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-            let server = Server::bind(glowplug::smol::Smol::on(executor.clone()), at).await.expect("bound");
-            let at = server.local_endpoint().expect("an address").socket_addr().expect("of TCP");
-            ready.send(at.port()).expect("somebody waits");
-            server.run(service_fn(|_: Request<Incoming>| async { hello() })).await;
-        }));
-    })
+    glowplug_on_smol(load, requests, service_fn(|_: Request<Incoming>| async { hello() }))
+}
+
+/// The same answer, as it will go.
+fn raw_hello() -> RawResponse<&'static PreparedFields> {
+    static FIELDS: LazyLock<PreparedFields> =
+        LazyLock::new(|| PreparedFields::new(&[("content-type", "text/plain")]).expect("valid"));
+    RawResponse::new(http::StatusCode::OK, &FIELDS, Body::from(Bytes::from_static(HELLO)))
+}
+
+pub fn glowplug_raw_tokio(load: Load, requests: u64) -> Measured {
+    glowplug_on_tokio(load, requests, raw_fn(|_: RawRequest| async { raw_hello() }))
+}
+
+pub fn glowplug_raw_smol(load: Load, requests: u64) -> Measured {
+    glowplug_on_smol(load, requests, raw_fn(|_: RawRequest| async { raw_hello() }))
 }
 
 pub fn glowplug_axum(load: Load, requests: u64) -> Measured {
-    measured(load, requests, |ready| {
-        on_tokio(async move {
-            let at = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-            let server = Server::bind(glowplug::tokio::Tokio, at).await.expect("bound");
-            let at = server.local_endpoint().expect("an address").socket_addr().expect("of TCP");
-            ready.send(at.port()).expect("somebody waits");
-            server.run(router()).await;
-        });
-    })
+    glowplug_on_tokio(load, requests, router())
 }
 
 fn router() -> axum::Router {
@@ -186,7 +214,7 @@ pub fn may_minihttp(load: Load, requests: u64) -> Measured {
     })
 }
 
-/// Its time on the processor is not ours: only the throughput of this row says anything.
+/// Its instructions and allocations are not ours to count.
 pub fn nginx(load: Load, requests: u64) -> Measured {
     let folder = std::env::temp_dir().join(format!("glowplug-bench-nginx-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -209,7 +237,8 @@ pub fn nginx(load: Load, requests: u64) -> Measured {
         assert!(nginx.try_wait().is_ok_and(|ended| ended.is_none()), "nginx does not start");
         thread::sleep(Duration::from_millis(10));
     }
-    let clock = Clock::start();
+    // Without a master it is one process of one thread.
+    let clock = Clock::start_of(nginx.id());
     load::run(load, port, requests);
     let measured = clock.stop(requests);
     let _ = nginx.kill();

@@ -240,7 +240,7 @@ impl Buf for SendBuf {
             self.queue.pop_front();
         }
         if count == self.scratch.len() {
-            // Back to its beginning, where there is room without more ado.
+            // All of its room is there again, where what was skipped would have to be won back.
             self.scratch.clear();
         } else {
             self.scratch.advance(count);

@@ -43,7 +43,7 @@ impl HttpDate {
     }
 
     /// The same, as bytes: what goes out.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8; 29] {
         &self.0
     }
 }

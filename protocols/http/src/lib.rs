@@ -39,7 +39,6 @@ pub use event::{BodyLength, ClientEvent, ServerEvent, StreamId};
 pub use http::{HeaderMap, Method, StatusCode, Uri, Version};
 pub use pool_key::{PoolKey, Scheme};
 pub use server::ServerConnection;
-pub use wire::encode::FieldSource;
-pub use wire::encoded::EncodedFields;
+pub use wire::encode::{FieldSource, PreparedFields};
 pub use wire::fields::Fields;
 pub use wire::head::{RequestHead, ResponseHead};

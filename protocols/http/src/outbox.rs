@@ -108,6 +108,12 @@ impl Outbox {
         Ok(())
     }
 
+    /// Queues a body that is neither chunked nor followed by more of it.
+    #[inline]
+    pub(crate) fn push(&mut self, body: Bytes) {
+        self.pending.push(body);
+    }
+
     /// Sends a piece as a chunk of its own, with extensions, where the body is chunked; elsewhere the piece alone.
     pub(crate) fn send_chunk<F: FieldSource + ?Sized>(
         &mut self,

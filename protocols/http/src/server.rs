@@ -225,6 +225,41 @@ impl ServerConnection {
         fields: &(impl FieldSource + ?Sized),
         body: BodyLength,
     ) -> Result<(), HeadError> {
+        let frame = self.begin_answer(stream, status, fields, body)?;
+        self.outbox.body = frame;
+        self.reply = if frame == SendBody::None { Reply::Done } else { Reply::Body };
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Sends a whole answer: [`send_head`](Self::send_head) with the length of `body`, then `body`, then [`finish`](Self::finish), for less
+    /// than they cost. Where no body goes out (`HEAD`, 204, 304, a tunnel), it is dropped.
+    pub fn respond(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        status: StatusCode,
+        fields: &(impl FieldSource + ?Sized),
+        body: Bytes,
+    ) -> Result<(), HeadError> {
+        let length = if body.is_empty() { BodyLength::Empty } else { BodyLength::Known(body.len() as u64) };
+        if let SendBody::Known(_) = self.begin_answer(stream, status, fields, length)? {
+            self.outbox.push(body);
+        }
+        self.outbox.body = SendBody::None;
+        self.reply = Reply::Done;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Writes the head of the final answer. Returns how the body that follows is framed.
+    fn begin_answer(
+        &mut self,
+        stream: StreamId,
+        status: StatusCode,
+        fields: &(impl FieldSource + ?Sized),
+        body: BodyLength,
+    ) -> Result<SendBody, HeadError> {
         if !self.is_current(stream) || self.reply != Reply::Head {
             return Err(HeadError::Closed);
         }
@@ -281,10 +316,7 @@ impl ServerConnection {
 
         self.exchange.persist = !close;
         self.exchange.tunnel = tunnel;
-        self.outbox.body = frame;
-        self.reply = if frame == SendBody::None { Reply::Done } else { Reply::Body };
-        self.settle(now);
-        Ok(())
+        Ok(frame)
     }
 
     /// Sends a piece of the answer's body; an empty one sends nothing.
@@ -364,6 +396,11 @@ impl ServerConnection {
         self.is_current(stream) && self.reply == Reply::Body
     }
 
+    /// True when a body that this stream is answered with would go out: not the answer to `HEAD`, nor 204 and 304.
+    pub fn sends_body(&self, stream: StreamId, status: StatusCode) -> bool {
+        self.is_current(stream) && !self.exchange.is_head && !status_has_no_content(status)
+    }
+
     /// True when the request asks for the connection itself, by `CONNECT` or a valid `Upgrade`: an answer that grants it
     /// leads to [`ServerEvent::Upgraded`].
     pub fn may_upgrade(&self, stream: StreamId) -> bool {
@@ -405,7 +442,11 @@ impl StreamProtocol for ServerConnection {
     type Event = ServerEvent;
     type Error = Error;
 
+    #[inline]
     fn poll_event(&mut self, now: Instant, input: &mut BytesMut) -> Result<Option<ServerEvent>, Error> {
+        if self.finds_nothing(input) {
+            return Ok(None);
+        }
         let polled = self.poll(now, input);
         self.seen = input.len();
         polled

@@ -186,7 +186,11 @@ fn a_server_under_random_actions() {
                     let statuses = [200, 204, 304, 404, 101, 100, 500];
                     let status = StatusCode::from_u16(statuses[rng.below(7) as usize]).expect("a status");
                     let length = LENGTHS[rng.below(4) as usize];
-                    let _ = server.send_head(now, stream, status, &[("x", "y")], length);
+                    let _ = if rng.chance(1, 3) {
+                        server.respond(now, stream, status, &[("x", "y")], Bytes::from_static(b"hello"))
+                    } else {
+                        server.send_head(now, stream, status, &[("x", "y")], length)
+                    };
                 }
                 2 | 3 => drop(server.send_data(now, stream, Bytes::from_static(b"hello"))),
                 4 | 5 => drop(server.finish(now, stream, &[("t", "1")])),

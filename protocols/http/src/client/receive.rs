@@ -31,9 +31,9 @@ impl ClientConnection {
         }
         self.progress = Progress::AnswerBegun;
         let rules = Rules { limits: &self.config.limits, leniency: &self.config.leniency };
-        let mut head = ResponseHead::empty();
-        match rules.take_response(scan, input, &mut head) {
-            Ok(Some(facts)) => {
+        let (mut head, mut facts) = (ResponseHead::empty(), Facts::default());
+        match rules.take_response(scan, input, &mut head, &mut facts) {
+            Ok(true) => {
                 let stream = StreamId(self.stream);
                 match self.begin(now, head.version(), head.status(), facts) {
                     Ok(Some(body)) => Ok(Some(ClientEvent::Response { stream, head, body })),
@@ -41,8 +41,8 @@ impl ClientConnection {
                     Err(error) => self.fail_now(error),
                 }
             }
-            Ok(None) if self.eof => self.fail_now(Error::UnexpectedEof(Phase::Head)),
-            Ok(None) => Ok(None),
+            Ok(false) if self.eof => self.fail_now(Error::UnexpectedEof(Phase::Head)),
+            Ok(false) => Ok(None),
             Err(error) => self.fail_now(error),
         }
     }

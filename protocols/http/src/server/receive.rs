@@ -59,11 +59,11 @@ impl ServerConnection {
                 self.timer.set(Phase::Head, now, self.config.head_timeout);
             }
         }
-        let mut head = RequestHead::empty();
-        let begun = match rules.take_request(scan, input, &mut head) {
-            Ok(Some(facts)) => self.begin(now, &head, facts),
-            Ok(None) if self.eof => return self.fail_now(Error::UnexpectedEof(Phase::Head)),
-            Ok(None) => return Ok(None),
+        let (mut head, mut facts) = (RequestHead::empty(), Facts::default());
+        let begun = match rules.take_request(scan, input, &mut head, &mut facts) {
+            Ok(true) => self.begin(now, &head, &mut facts),
+            Ok(false) if self.eof => return self.fail_now(Error::UnexpectedEof(Phase::Head)),
+            Ok(false) => return Ok(None),
             Err(error) => Err(error),
         };
         match begun {
@@ -81,7 +81,7 @@ impl ServerConnection {
         &mut self,
         now: Instant,
         head: &RequestHead,
-        mut facts: Facts,
+        facts: &mut Facts,
     ) -> Result<(BodyLength, bool), Error> {
         let limits = self.config.limits.get();
         let version = head.version();
@@ -217,6 +217,7 @@ impl ServerConnection {
     }
 
     /// Goes on once the answer is out: to the next request, or to the end.
+    #[inline]
     pub(super) fn settle(&mut self, now: Instant) {
         if self.reply != Reply::Done {
             return;

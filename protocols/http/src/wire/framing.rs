@@ -34,30 +34,30 @@ enum TransferEncoding {
 }
 
 impl Facts {
-    /// Notes one field. Most are told from the few that count by the length of their names.
+    /// Notes one field. Most are told from the few that count by the length and the first letter of their names.
     #[inline]
     pub(crate) fn note(&mut self, name: &[u8], value: &[u8], leniency: &Leniency) -> Result<(), Reason> {
-        match name.len() {
-            4 if is_word(name, b"host") => self.note_host(value),
-            6 if is_word(name, b"expect") => {
-                self.expects_continue |= list(value).any(|item| is_word(item, b"100-continue"));
-                Ok(())
-            }
-            7 if is_word(name, b"upgrade") => {
-                self.upgrade_field = true;
-                Ok(())
-            }
-            10 if is_word(name, b"connection") => {
-                self.note_connection(value);
-                Ok(())
-            }
-            14 if is_word(name, b"content-length") => self.note_content_length(value, leniency),
-            17 if is_word(name, b"transfer-encoding") => {
-                self.note_transfer_encoding(value);
-                Ok(())
+        match (name.len(), name.first().map_or(0, |first| first | 0x20)) {
+            (4, b'h') | (6, b'e') | (7, b'u') | (10 | 14, b'c') | (17, b't') => {
+                self.note_likely(name, value, leniency)
             }
             _ => Ok(()),
         }
+    }
+
+    fn note_likely(&mut self, name: &[u8], value: &[u8], leniency: &Leniency) -> Result<(), Reason> {
+        match name.len() {
+            4 if is_word(name, b"host") => return self.note_host(value),
+            6 if is_word(name, b"expect") => {
+                self.expects_continue |= list(value).any(|item| is_word(item, b"100-continue"));
+            }
+            7 if is_word(name, b"upgrade") => self.upgrade_field = true,
+            10 if is_word(name, b"connection") => self.note_connection(value),
+            14 if is_word(name, b"content-length") => return self.note_content_length(value, leniency),
+            17 if is_word(name, b"transfer-encoding") => self.note_transfer_encoding(value),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn note_host(&mut self, value: &[u8]) -> Result<(), Reason> {

@@ -23,6 +23,12 @@ impl RequestHead {
         Self { fields: Fields::new(Bytes::new()), method_len: 0, target_len: 0, version: Version::HTTP_11 }
     }
 
+    /// The head itself; an empty one stays here. For who has an event by reference.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::empty())
+    }
+
     /// The method, as it was written: methods have a case.
     pub fn method(&self) -> &str {
         // A token, hence ASCII.

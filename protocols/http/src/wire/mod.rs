@@ -2,7 +2,6 @@
 
 pub(crate) mod body;
 pub(crate) mod encode;
-pub(crate) mod encoded;
 pub(crate) mod fields;
 pub(crate) mod framing;
 pub(crate) mod head;
@@ -12,3 +11,4 @@ mod quick;
 pub(crate) mod scan;
 pub(crate) mod target;
 pub(crate) mod token;
+mod words;

@@ -32,52 +32,88 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// Takes a whole request head off `input` and into `head`, or leaves it there while it is incomplete.
+    /// Takes a whole request head off `input` and into `head`, and what it says into `facts`; false while it is incomplete, and stays
+    /// there.
     #[inline]
     pub(crate) fn take_request(
         self,
         scan: &mut SectionScan,
         input: &mut BytesMut,
         head: &mut RequestHead,
-    ) -> Result<Option<Facts>, Error> {
-        let quick = if self.may_try(scan) { self.quick_request(input, head) } else { None };
-        let (len, facts) = match quick {
-            Some((len, facts)) => {
-                debug_assert!(self.agrees_on_request(input, len, head, facts), "{:?}", &input[..len]);
-                (len, facts)
+        facts: &mut Facts,
+    ) -> Result<bool, Error> {
+        let quick = if self.may_try(scan) { self.quick_request(input, head, facts) } else { None };
+        let len = match quick {
+            Some(len) => {
+                debug_assert!(self.agrees_on_request(input, len, head, *facts), "{:?}", &input[..len]);
+                len
             }
-            None => match self.find_head(scan, input)? {
-                None => return Ok(None),
-                Some(len) => self.request(&input[..len], head)?.ok_or(Error::peer(0, Reason::LineEnd))?,
+            None => match self.careful_request(scan, input, head, facts)? {
+                None => return Ok(false),
+                Some(len) => len,
             },
         };
         *scan = SectionScan::default();
         head.fields.bytes = input.split_to(len).freeze();
-        Ok(Some(facts))
+        Ok(true)
     }
 
-    /// Takes a whole response head off `input` and into `head`, or leaves it there while it is incomplete.
+    /// Takes a whole response head off `input` and into `head`, and what it says into `facts`; false while it is incomplete, and stays
+    /// there.
     #[inline]
     pub(crate) fn take_response(
         self,
         scan: &mut SectionScan,
         input: &mut BytesMut,
         head: &mut ResponseHead,
-    ) -> Result<Option<Facts>, Error> {
-        let quick = if self.may_try(scan) { self.quick_response(input, head) } else { None };
-        let (len, facts) = match quick {
-            Some((len, facts)) => {
-                debug_assert!(self.agrees_on_response(input, len, head, facts), "{:?}", &input[..len]);
-                (len, facts)
+        facts: &mut Facts,
+    ) -> Result<bool, Error> {
+        let quick = if self.may_try(scan) { self.quick_response(input, head, facts) } else { None };
+        let len = match quick {
+            Some(len) => {
+                debug_assert!(self.agrees_on_response(input, len, head, *facts), "{:?}", &input[..len]);
+                len
             }
-            None => match self.find_head(scan, input)? {
-                None => return Ok(None),
-                Some(len) => self.response(&input[..len], head)?.ok_or(Error::peer(0, Reason::LineEnd))?,
+            None => match self.careful_response(scan, input, head, facts)? {
+                None => return Ok(false),
+                Some(len) => len,
             },
         };
         *scan = SectionScan::default();
         head.fields.bytes = input.split_to(len).freeze();
-        Ok(Some(facts))
+        Ok(true)
+    }
+
+    /// Finds the end of the head at the front of `input`, and reads it into `head` and `facts`. Its length, once it is all there.
+    #[cold]
+    fn careful_request(
+        self,
+        scan: &mut SectionScan,
+        input: &mut BytesMut,
+        head: &mut RequestHead,
+        facts: &mut Facts,
+    ) -> Result<Option<usize>, Error> {
+        let Some(len) = self.find_head(scan, input)? else { return Ok(None) };
+        let parsed = self.request(&input[..len], head)?;
+        let len;
+        (len, *facts) = parsed.ok_or(Error::peer(0, Reason::LineEnd))?;
+        Ok(Some(len))
+    }
+
+    /// The same for a response.
+    #[cold]
+    fn careful_response(
+        self,
+        scan: &mut SectionScan,
+        input: &mut BytesMut,
+        head: &mut ResponseHead,
+        facts: &mut Facts,
+    ) -> Result<Option<usize>, Error> {
+        let Some(len) = self.find_head(scan, input)? else { return Ok(None) };
+        let parsed = self.response(&input[..len], head)?;
+        let len;
+        (len, *facts) = parsed.ok_or(Error::peer(0, Reason::LineEnd))?;
+        Ok(Some(len))
     }
 
     /// Most heads come whole: the first look at one tries the quick way, without having searched for its end. If anything about it is
@@ -189,7 +225,6 @@ impl Rules<'_> {
 
     /// Parses the request head at the front of `input` into `head`, all but the bytes themselves. Returns its length, empty
     /// line included, and what the fields say; `None` while it is incomplete.
-    #[inline]
     fn request(self, input: &[u8], head: &mut RequestHead) -> Result<Option<(usize, Facts)>, Error> {
         head.fields.clear();
         let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -222,7 +257,6 @@ impl Rules<'_> {
     }
 
     /// The same for a response head.
-    #[inline]
     fn response(self, input: &[u8], head: &mut ResponseHead) -> Result<Option<(usize, Facts)>, Error> {
         head.fields.clear();
         let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];

@@ -5,123 +5,131 @@
 //! something is wrong, and no leniency. Debug builds hold every head that was read here against the careful way.
 
 use http::{StatusCode, Version};
-use memchr::memchr;
 
 use crate::wire::fields::{Fields, Span};
 use crate::wire::framing::Facts;
 use crate::wire::head::{RequestHead, ResponseHead};
 use crate::wire::parse::Rules;
 use crate::wire::target;
-use crate::wire::token::is_tchar;
+use crate::wire::token::{TCHAR, span};
+use crate::wire::words::{find_end_of_target, find_unusual};
 
-/// The end of a request line, without the last digit.
-const VERSION: &[u8] = b" HTTP/1.";
-
-/// What a status line begins with: the version without its last digit, then a digit, a space, three digits and a space.
-const STATUS_LINE: usize = "HTTP/1.1 200 ".len();
+/// What follows the target, without the last digit of the version.
+const VERSION: &[u8; 8] = b" HTTP/1.";
 
 impl Rules<'_> {
-    /// Reads the request head at the front of `input` into `head`, all but the bytes themselves. Returns its length, empty line included,
-    /// and what the fields say.
+    /// Reads the request head at the front of `input` into `head`, all but the bytes themselves, and what its fields say into `facts`. Returns
+    /// its length, empty line included.
     #[inline]
-    pub(super) fn quick_request(self, input: &[u8], head: &mut RequestHead) -> Option<(usize, Facts)> {
-        let line_len = self.first_line(input)?;
-        let line = &input[..line_len - 2];
-        let (before, minor) = line.split_last_chunk::<1>().map(|(before, [minor])| (before, *minor))?;
-        let before = before.strip_suffix(VERSION)?;
-        let method_len = token_len(before);
-        let (Some(b' '), 1..) = (before.get(method_len), method_len) else { return None };
-        let (method, target) = (&before[..method_len], &before[method_len + 1..]);
-        if !target::is_plain(target) || !target::fits(method, target) {
+    pub(super) fn quick_request(
+        self,
+        input: &[u8],
+        head: &mut RequestHead,
+        facts: &mut Facts,
+    ) -> Option<usize> {
+        let input = self.visible(input);
+        let method_len = span(&TCHAR, input);
+        let (Some(b' '), 1..) = (input.get(method_len), method_len) else { return None };
+        let target_at = method_len + 1;
+        let target_end = find_end_of_target(input, target_at)?;
+        let (method, target) = (&input[..method_len], &input[target_at..target_end]);
+        let (before_minor, [minor, b'\r', b'\n', ..]) = input[target_end..].split_first_chunk()? else {
+            return None;
+        };
+        let line_feed = target_end + VERSION.len() + 2;
+        let fits_line = before_minor == VERSION && line_feed < self.limits.get().max_start_line_len();
+        if !fits_line || !target::fits(method, target) {
             return None;
         }
         head.method_len = method_len as u16;
         head.target_len = target.len() as u16;
-        head.version = version(minor)?;
-        let (len, facts) = self.quick_fields(input, line_len, &mut head.fields)?;
+        head.version = version(*minor)?;
+        let len = self.quick_fields(input, line_feed + 1, &mut head.fields, facts)?;
         // RFC 9112 §3.2.
-        (facts.host || head.version == Version::HTTP_10 || self.leniency.missing_host).then_some((len, facts))
+        (facts.host || head.version == Version::HTTP_10 || self.leniency.missing_host).then_some(len)
     }
 
     /// The same for a response head.
     #[inline]
-    pub(super) fn quick_response(self, input: &[u8], head: &mut ResponseHead) -> Option<(usize, Facts)> {
-        let line_len = self.first_line(input)?;
-        let line = &input[..line_len - 2];
+    pub(super) fn quick_response(
+        self,
+        input: &[u8],
+        head: &mut ResponseHead,
+        facts: &mut Facts,
+    ) -> Option<usize> {
+        let input = self.visible(input);
         let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor, b' ', code @ .., b' '] =
-            *line.first_chunk::<STATUS_LINE>()?
+            *input.first_chunk::<13>()?
         else {
             return None;
         };
+        let reason_at = "HTTP/1.1 200 ".len();
+        let reason_end = find_unusual(input, reason_at)?;
+        let line_feed = reason_end + 1;
+        if !ends_line(input, reason_end) || line_feed >= self.limits.get().max_start_line_len() {
+            return None;
+        }
         head.version = version(minor)?;
         head.status = StatusCode::from_bytes(&code).ok()?;
-        head.reason_len = (line.len() - STATUS_LINE) as u16;
-        self.quick_fields(input, line_len, &mut head.fields)
+        head.reason_len = (reason_end - reason_at) as u16;
+        self.quick_fields(input, line_feed + 1, &mut head.fields, facts)
     }
 
-    /// The length of the first line, line end included.
+    /// As much of `input` as a head may have.
     #[inline]
-    fn first_line(self, input: &[u8]) -> Option<usize> {
-        let limits = self.limits.get();
-        let line_feed = memchr(b'\n', input)?;
-        let ends = line_feed > 0 && input[line_feed - 1] == b'\r';
-        (ends && line_feed < limits.max_start_line_len()).then_some(line_feed + 1)
+    fn visible(self, input: &[u8]) -> &[u8] {
+        &input[..input.len().min(self.limits.get().max_head_len())]
     }
 
-    /// Reads the fields that begin at `start`, up to the empty line. Returns the head's length.
+    /// Reads the fields that begin at `at`, up to the empty line. Returns where the head ends.
     #[inline]
-    fn quick_fields(self, input: &[u8], start: usize, fields: &mut Fields) -> Option<(usize, Facts)> {
-        let limits = self.limits.get();
-        let mut facts = Facts::default();
+    fn quick_fields(
+        self,
+        input: &[u8],
+        mut at: usize,
+        fields: &mut Fields,
+        facts: &mut Facts,
+    ) -> Option<usize> {
+        let max_fields = self.limits.get().max_fields();
+        *facts = Facts::default();
         fields.clear();
-        let mut at = start;
-        loop {
-            let rest = &input[at..];
-            if let [b'\r', b'\n', ..] = rest {
-                at += 2;
-                break;
+        while !ends_line(input, at) {
+            let name_len = span(&TCHAR, input.get(at..)?);
+            let name_end = at + name_len;
+            let (Some(b':'), 1..) = (input.get(name_end), name_len) else { return None };
+            let mut value_at = name_end + 1;
+            while *input.get(value_at)? == b' ' {
+                value_at += 1;
             }
-            let name_len = token_len(rest);
-            let (Some(b':'), 1..) = (rest.get(name_len), name_len) else { return None };
-            let (name, after) = (&rest[..name_len], &rest[name_len + 1..]);
-            let line_feed = memchr(b'\n', after)?;
-            let mut value = after[..line_feed].strip_suffix(b"\r")?;
-            let len = value.len();
-            while let [b' ', rest @ ..] = value {
-                value = rest;
+            let line_end = find_unusual(input, value_at)?;
+            if !ends_line(input, line_end) {
+                return None;
             }
-            let value_at = at + name_len + 1 + len - value.len();
+            let name = &input[at..name_end];
+            let mut value = &input[value_at..line_end];
             while let [rest @ .., b' '] = value {
                 value = rest;
             }
-            if fields.len() == limits.max_fields() {
+            if fields.len() == max_fields {
                 return None;
             }
             facts.note(name, value, self.leniency).ok()?;
             fields.push(Span {
                 name: at as u16,
-                name_len: name_len as u16,
+                name_len: name.len() as u16,
                 value: if value.is_empty() { 0 } else { value_at as u16 },
                 value_len: value.len() as u16,
             });
-            at += name_len + 1 + line_feed + 1;
+            at = line_end + 2;
         }
-        // Each line ends with two control characters. If there are no others, there is none where it should not be.
-        let lines = fields.len() + 2;
-        (at <= limits.max_head_len() && unusual(&input[..at]) == 2 * lines).then_some((at, facts))
+        Some(at + 2)
     }
 }
 
-/// How many bytes of a token stand at the front.
+/// True when the two bytes at `at` are a line end.
 #[inline]
-fn token_len(text: &[u8]) -> usize {
-    // Names are short. Over so many bytes, known to be there, the loop is a row of tests without a counter.
-    if let Some(front) = text.first_chunk::<16>()
-        && let Some(end) = front.iter().position(|&byte| !is_tchar(byte))
-    {
-        return end;
-    }
-    text.iter().position(|&byte| !is_tchar(byte)).unwrap_or(text.len())
+fn ends_line(input: &[u8], at: usize) -> bool {
+    matches!(input.get(at..), Some([b'\r', b'\n', ..]))
 }
 
 #[inline]
@@ -131,18 +139,6 @@ fn version(minor: u8) -> Option<Version> {
         b'0' => Some(Version::HTTP_10),
         _ => None,
     }
-}
-
-/// How many bytes are neither visible characters of ASCII nor spaces: line ends, and what is left to the careful way.
-#[inline]
-fn unusual(text: &[u8]) -> usize {
-    // Few enough for a count of one byte, so that the compiler does many at a time.
-    const AT_ONCE: usize = 192;
-    // Of a signed byte, one comparison finds both ends of the range.
-    let count = |piece: &[u8]| {
-        piece.iter().fold(0u8, |count, &byte| count + u8::from(byte.wrapping_add(1).cast_signed() <= 0x20))
-    };
-    text.chunks(AT_ONCE).map(|piece| usize::from(count(piece))).sum()
 }
 
 #[cfg(test)]
@@ -184,10 +180,11 @@ mod tests {
     fn both_ways_agree_on_every_request_that_goes_the_quick_way() {
         let (limits, leniency) = (Limits::default(), Leniency::default());
         let rules = Rules { limits: &limits, leniency: &leniency };
-        let mut head = RequestHead::empty();
-        assert!(rules.quick_request(REQUEST.as_bytes(), &mut head).is_some(), "most heads are plain");
+        let (mut head, mut facts) = (RequestHead::empty(), Facts::default());
+        let plain = rules.quick_request(REQUEST.as_bytes(), &mut head, &mut facts);
+        assert!(plain.is_some(), "most heads are plain");
         each_change(REQUEST, |mut input| {
-            if let Some((len, facts)) = rules.quick_request(&input, &mut head) {
+            if let Some(len) = rules.quick_request(&input, &mut head, &mut facts) {
                 assert!(rules.agrees_on_request(&mut input, len, &head, facts), "{input:?}");
             }
         });
@@ -197,10 +194,11 @@ mod tests {
     fn both_ways_agree_on_every_response_that_goes_the_quick_way() {
         let (limits, leniency) = (Limits::default(), Leniency::default());
         let rules = Rules { limits: &limits, leniency: &leniency };
-        let mut head = ResponseHead::empty();
-        assert!(rules.quick_response(RESPONSE.as_bytes(), &mut head).is_some(), "most heads are plain");
+        let (mut head, mut facts) = (ResponseHead::empty(), Facts::default());
+        let plain = rules.quick_response(RESPONSE.as_bytes(), &mut head, &mut facts);
+        assert!(plain.is_some(), "most heads are plain");
         each_change(RESPONSE, |mut input| {
-            if let Some((len, facts)) = rules.quick_response(&input, &mut head) {
+            if let Some(len) = rules.quick_response(&input, &mut head, &mut facts) {
                 assert!(rules.agrees_on_response(&mut input, len, &head, facts), "{input:?}");
             }
         });
@@ -209,21 +207,17 @@ mod tests {
     #[test]
     fn limits_hold_on_the_quick_way() {
         let leniency = Leniency::default();
-        let mut head = RequestHead::empty();
-        let mut fits = |limits: &Limits| {
+        let fits_as = |text: &str, limits: &Limits| {
             let rules = Rules { limits, leniency: &leniency };
-            rules.quick_request(REQUEST.as_bytes(), &mut head).is_some()
+            rules.quick_request(text.as_bytes(), &mut RequestHead::empty(), &mut Facts::default()).is_some()
         };
-        let (line, len) = ("GET /a?b=c HTTP/1.1\r\n".repeat(4), REQUEST.len() - 3);
-        let long = REQUEST.replacen("/a?b=c", &line.replace(['\r', '\n', ' '], "x"), 1);
+        let fits = |limits: &Limits| fits_as(REQUEST, limits);
+        let (len, long) = (REQUEST.len() - 3, REQUEST.replacen("/a?b=c", &"/a".repeat(40), 1));
         assert!(fits(&Limits::default().max_fields(5)) && !fits(&Limits::default().max_fields(4)));
         // The least that this limit can be set to is more than the request has.
         assert!(fits(&Limits::default().max_head_len(len)));
-        let limits = Limits::default().max_head_len(128);
-        let rules = Rules { limits: &limits, leniency: &leniency };
-        assert!(rules.quick_request(long.as_bytes(), &mut RequestHead::empty()).is_none());
-        let limits = Limits::default().max_start_line_len(64);
-        let rules = Rules { limits: &limits, leniency: &leniency };
-        assert!(rules.quick_request(long.as_bytes(), &mut RequestHead::empty()).is_none());
+        assert!(fits_as(&long, &Limits::default()));
+        assert!(!fits_as(&long, &Limits::default().max_head_len(128)));
+        assert!(!fits_as(&long, &Limits::default().max_start_line_len(64)));
     }
 }

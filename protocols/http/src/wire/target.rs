@@ -1,10 +1,10 @@
 //! Request targets (RFC 9112 §3.2) and the value of `Host` (RFC 9110 §7.2).
 
 use crate::config::Leniency;
-use crate::wire::token::all_in;
+use crate::wire::token::span;
 
 /// Checks that `target` has a form that goes with `method`; the offset of what is wrong otherwise. That it is made of
-/// visible characters and of bytes above ASCII is for the caller to know.
+/// visible characters and of bytes above ASCII is for the caller to know: see [`is_visible`].
 ///
 /// This is wider than RFC 3986 by what browsers send unescaped (`"`, `<`, `>`, `\`, `^`, `` ` ``, `{`, `|`, `}`): none of
 /// these can change where a message ends.
@@ -34,16 +34,15 @@ pub(crate) fn fits(method: &[u8], target: &[u8]) -> bool {
     }
 }
 
-/// True for visible characters of ASCII alone, and no fragment: what needs no leniency.
-#[inline]
-pub(crate) fn is_plain(target: &[u8]) -> bool {
-    !target.iter().fold(false, |odd, &byte| odd | matches!(byte, 0..=b' ' | b'#' | 0x7f..))
-}
-
 /// True for bytes that only a leniency lets pass.
 #[inline]
 fn is_odd(byte: u8) -> bool {
     byte == b'#' || byte >= 0x80
+}
+
+/// True when no byte is a control character or a blank.
+pub(crate) fn is_visible(target: &[u8]) -> bool {
+    target.iter().all(|&byte| matches!(byte, 0x21..=0x7e | 0x80..))
 }
 
 /// RFC 9112 §3.2.2: `scheme "://" authority`, and then a path or a query or nothing.
@@ -75,12 +74,7 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
             });
         return is_address && is_port(&literal[end + 1..]);
     }
-    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let name = match value[..value.len() - digits].split_last() {
-        Some((b':', name)) if digits <= MAX_PORT_LEN => name,
-        _ => value,
-    };
-    all_in(&REG_NAME, name)
+    is_port(&value[span(&REG_NAME, value)..])
 }
 
 /// RFC 3986 §3.2.2: unreserved, percent-encoded and sub-delims.
@@ -131,7 +125,7 @@ mod tests {
     fn each_form_goes_with_its_method() {
         let strict = Leniency::default();
         let fits = |method: &str, target: &str| check(method.as_bytes(), target.as_bytes(), &strict).is_ok();
-        assert!(!is_plain(b"/a b") && !is_plain(b"/\x7f") && is_plain(b"/a?b"));
+        assert!(!is_visible(b"/a b") && !is_visible(b"/\x7f") && is_visible(b"/a?b"));
         for (method, target) in [
             ("GET", "/"),
             ("GET", "//a?b"),

@@ -1,7 +1,7 @@
 //! Which bytes may stand where.
 
 /// RFC 9110 §5.6.2: the bytes of a token.
-const TCHAR: [bool; 256] = {
+pub(crate) const TCHAR: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0u8;
     while byte < 128 {
@@ -37,17 +37,27 @@ pub(crate) fn is_tchar(byte: u8) -> bool {
 /// True for a token: at least one byte, and nothing but its bytes.
 #[inline]
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && all_in(&TCHAR, bytes)
+    // There is no exit in the loop: what it is asked about is short and nearly always right.
+    !bytes.is_empty() && bytes.iter().fold(true, |good, &byte| good & is_tchar(byte))
 }
 
-/// True when `table` has every byte. There is no exit in the loop: what it is asked about is short and nearly always right.
+/// How many bytes at the front `table` has.
 #[inline]
-pub(crate) fn all_in(table: &[bool; 256], bytes: &[u8]) -> bool {
-    let mut good = 1;
-    for &byte in bytes {
-        good &= u8::from(table[usize::from(byte)]);
+pub(crate) fn span(table: &[bool; 256], text: &[u8]) -> usize {
+    // Names are short. Over so many bytes, known to be there, the loop is a row of tests without a counter.
+    if let Some(front) = text.first_chunk::<16>()
+        && let Some(end) = front.iter().position(|&byte| !table[usize::from(byte)])
+    {
+        return end;
     }
-    good != 0
+    let mut rest = text;
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>()
+        && eight.iter().fold(true, |good, &byte| good & table[usize::from(byte)])
+    {
+        rest = behind;
+    }
+    let end = rest.iter().position(|&byte| !table[usize::from(byte)]).unwrap_or(rest.len());
+    text.len() - rest.len() + end
 }
 
 /// True for what a field value may hold (RFC 9110 §5.5): anything but control characters, tab excepted.

@@ -40,6 +40,48 @@ fn extensions_are_told_on_demand() {
 }
 
 #[test]
+fn a_whole_answer_is_what_its_parts_are() {
+    let fields = [("Vary", "a"), ("content-length", "7"), ("connection", "keep-alive")];
+    let prepared = PreparedFields::new(&fields).expect("they may be sent");
+    for line in ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET / HTTP/1.0", "CONNECT a:1 HTTP/1.1"] {
+        for (status, body) in [(200, "hello"), (200, ""), (204, "hello"), (304, "hello"), (404, "hello")] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            let answered = |by: &dyn Fn(&mut ServerConnection, StreamId)| {
+                let mut server = Server::new();
+                let stream = server.whole_request(&format!("{line}\r\nhost: a\r\n\r\n"));
+                by(&mut server.machine, stream);
+                (server.sent(), server.closes(), server.machine.is_idle())
+            };
+            let length = match body.len() {
+                0 => BodyLength::Empty,
+                len => BodyLength::Known(len as u64),
+            };
+            let in_parts = |fields: &[(&str, &str)]| {
+                answered(&|machine, stream| {
+                    machine.send_head(NOW, stream, status, fields, length).expect("a head is due");
+                    if machine.awaits_body(stream) {
+                        machine.send_data(NOW, stream, body.into()).expect("room");
+                        machine.finish(NOW, stream, &()).expect("complete");
+                    }
+                })
+            };
+            let whole = answered(&|machine, stream| {
+                machine.respond(NOW, stream, status, &fields, body.into()).expect("a head is due");
+            });
+            assert_eq!(whole, in_parts(&fields), "{line} {status} {body}");
+            // Prepared fields never frame a message, not even where it has no body.
+            let whole = answered(&|machine, stream| {
+                machine.respond(NOW, stream, status, &prepared, body.into()).expect("a head is due");
+                let again = machine.respond(NOW, stream, status, &prepared, body.into());
+                assert_eq!(again, Err(HeadError::Closed));
+            });
+            assert_eq!(whole, in_parts(&[fields[0], fields[2]]), "{line} {status} {body}");
+        }
+    }
+    assert_eq!(PreparedFields::new(&[("a", "b"), ("a b", "")]).err(), Some(HeadError::Field(1)));
+}
+
+#[test]
 fn each_body_length_has_its_frame() {
     let cases: [(&str, u16, BodyLength, &str); 11] = [
         ("GET / HTTP/1.1", 200, BodyLength::Known(2), "content-length: 2\n\nok"),

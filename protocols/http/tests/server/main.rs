@@ -12,8 +12,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use glowplug_core::{Instant, ReadInterest, SendBuf, StreamProtocol, WriteInterest};
 use glowplug_http::{
-    BodyLength, Error, FinishError, HeadError, HttpDate, Leniency, Limits, Phase, SendError, ServerConfig,
-    ServerConnection, ServerEvent, StatusCode, StreamId,
+    BodyLength, Error, FinishError, HeadError, HttpDate, Leniency, Limits, Phase, PreparedFields, SendError,
+    ServerConfig, ServerConnection, ServerEvent, StatusCode, StreamId,
 };
 use support::{NOW, Transcript, at_every_cut, serve, server_config};
 

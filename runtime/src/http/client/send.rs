@@ -10,7 +10,7 @@ use bytes::Buf;
 use glowplug_core::Progress;
 use glowplug_http::redirect::{self, RedirectError};
 use glowplug_http::retry::{Attempt, Verdict, verdict};
-use glowplug_http::{EncodedFields, FieldSource, ResponseHead};
+use glowplug_http::{FieldSource, PreparedFields, ResponseHead};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 
 use super::connection::{Checkout, Found};
@@ -93,7 +93,7 @@ impl FieldSource for RequestLine<'_> {
     }
 
     /// A request without fields of its own says what the one before said.
-    fn encoded(&self) -> Option<&EncodedFields> {
+    fn prepared(&self) -> Option<&PreparedFields> {
         let is_plain = self.headers.is_empty() && self.credentials.is_none();
         self.defaults.filter(|_| is_plain).and_then(|defaults| self.origin.plain(defaults))
     }

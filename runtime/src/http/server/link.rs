@@ -1,15 +1,17 @@
 //! One connection without its application: the machine, the transport, and every deadline.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use glowplug_core::{Instant, ReadInterest, StreamProtocol, WriteInterest};
-use glowplug_http::{BodyLength, HttpDate, RequestHead, ServerConnection, ServerEvent, StreamId};
-use http::{HeaderMap, Request, StatusCode, header};
+use glowplug_http::{
+    BodyLength, FieldSource, HttpDate, RequestHead, ServerConnection, ServerEvent, StreamId,
+};
+use http::{HeaderMap, StatusCode, header};
 
 use super::incoming::{BodyError, Channel, Incoming};
+use super::service::Asked;
 use super::upgrade::{Offer, Upgraded};
 use super::{Connection, Settings};
 use crate::drive::Deadline;
@@ -24,14 +26,6 @@ const REST_AFTER: Duration = Duration::from_secs(2);
 /// A head is copied out of a read buffer that is larger than this: a value that a handler keeps must not pin a large buffer.
 const SHARED_UP_TO: usize = 8 * 1024;
 
-/// A map for more fields than this is not kept for the next request.
-const MAX_SPARE_FIELDS: usize = 64;
-
-thread_local! {
-    /// The last answer's map, emptied, for the next request's fields. One per thread serves all connections, and idle ones hold none.
-    static SPARE_FIELDS: Cell<Option<HeaderMap>> = const { Cell::new(None) };
-}
-
 /// What became of output.
 pub(super) struct Transmitted {
     /// The machine was relieved of some.
@@ -45,8 +39,6 @@ pub(super) struct Transmitted {
 /// The request at hand. Who reads its body learns when this goes.
 struct Exchange {
     stream: StreamId,
-    /// The answer carries no content.
-    is_head: bool,
     expects_continue: bool,
     body: Option<Arc<Channel>>,
 }
@@ -82,13 +74,13 @@ pub(super) enum End {
 /// What the application has to do about what came in.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "boxing requests would cost an allocation for each")]
-pub(super) enum Heard {
+pub(super) enum Heard<Q> {
     /// Nothing new for it.
     Nothing,
     /// Something it may be waiting for.
     News,
     /// Answer this.
-    Request(Request<Incoming>),
+    Request(Q),
     /// The answer is not wanted any more.
     Over,
 }
@@ -220,34 +212,37 @@ impl<R: Runtime> Link<R> {
 
     /// The machine's next event, as news for the application. `None` when there is none.
     #[inline]
-    pub(super) fn poll_event(
+    pub(super) fn poll_event<Q: Asked>(
         &mut self,
         cx: &Context<'_>,
         now: Instant,
-    ) -> Result<Option<Heard>, glowplug_http::Error> {
-        if self.is_quiet() {
-            return Ok(None);
+    ) -> Result<Option<Heard<Q>>, glowplug_http::Error> {
+        // A head is large: it is left where the machine has put it.
+        match &mut self.machine.poll_event(now, &mut self.pump.input) {
+            Ok(None) => Ok(None),
+            Ok(Some(ServerEvent::Request { stream, head, body, expects_continue })) => {
+                Ok(Some(self.begin(now, *stream, head, *body, *expects_continue)))
+            }
+            Ok(Some(event)) => Ok(Some(self.hear(cx, now, event))),
+            Err(error) => Err(*error),
         }
-        let Some(event) = self.machine.poll_event(now, &mut self.pump.input)? else { return Ok(None) };
-        if let ServerEvent::Request { stream, head, body, expects_continue } = &event {
-            return Ok(Some(self.begin(now, *stream, head, *body, *expects_continue)));
-        }
-        Ok(Some(self.hear(cx, now, event)))
     }
 
     /// An event within a request, or the end of one.
-    fn hear(&mut self, cx: &Context<'_>, now: Instant, event: ServerEvent) -> Heard {
+    fn hear<Q>(&mut self, cx: &Context<'_>, now: Instant, event: &mut ServerEvent) -> Heard<Q> {
         match event {
             ServerEvent::Data { stream, data } => match self.channel() {
-                Some(channel) => news(channel.push(data, cx)),
+                Some(channel) => news(channel.push(std::mem::take(data), cx)),
                 None => {
                     // The answer that granted an upgrade is out, and the request's body is in the way.
-                    self.machine.release(now, stream, data.len());
+                    self.machine.release(now, *stream, data.len());
                     Heard::Nothing
                 }
             },
             ServerEvent::End { trailers, .. } => match self.channel() {
-                Some(channel) => news(channel.end(trailers.map(|trailers| trailers.to_header_map()), cx)),
+                Some(channel) => {
+                    news(channel.end(trailers.as_ref().map(|trailers| trailers.to_header_map()), cx))
+                }
                 None => Heard::Nothing,
             },
             ServerEvent::PeerClosed { .. } => {
@@ -260,7 +255,7 @@ impl<R: Runtime> Link<R> {
             }
             ServerEvent::Refused { error, .. } => {
                 if let Some(channel) = self.channel() {
-                    channel.fail(BodyError::Protocol(error));
+                    channel.fail(BodyError::Protocol(*error));
                 }
                 Heard::Over
             }
@@ -273,44 +268,36 @@ impl<R: Runtime> Link<R> {
     }
 
     /// A request has begun.
-    fn begin(
+    #[inline]
+    fn begin<Q: Asked>(
         &mut self,
         now: Instant,
         stream: StreamId,
-        head: &RequestHead,
+        head: &mut RequestHead,
         body: BodyLength,
         expects_continue: bool,
-    ) -> Heard {
+    ) -> Heard<Q> {
         self.refresh_date(now);
         let channel = (body != BodyLength::Empty).then(|| self.new_channel());
         let incoming = Incoming::new(self.presence.0.clone(), channel.clone(), body);
-        let mut request = Request::new(incoming);
-        if let Some(spare) = SPARE_FIELDS.take() {
-            *request.headers_mut() = spare;
-        }
-        let told = if self.holds <= SHARED_UP_TO {
-            head.share_into(&mut request)
-        } else {
-            let mut head = head.clone();
+        if self.holds > SHARED_UP_TO {
             head.compact();
-            head.share_into(&mut request)
-        };
-        if told.is_err() {
+        }
+        let Some(mut request) = Q::new(head, incoming) else {
             // RFC 9110 §15.5.1. The target passes for one with a proxy, but is no URI.
             let close = [(header::CONNECTION, "close")];
             let _ = self.machine.send_head(now, stream, StatusCode::BAD_REQUEST, &close, BodyLength::Empty);
             return Heard::Nothing;
-        }
-        let is_head = *request.method() == http::Method::HEAD;
-        self.exchange = Some(Exchange { stream, is_head, expects_continue, body: channel });
+        };
+        self.exchange = Some(Exchange { stream, expects_continue, body: channel });
         self.offer = None;
         if self.settings.erase.is_some() && self.machine.may_upgrade(stream) {
             let (offer, on_upgrade) = Offer::new();
             self.offer = Some(offer);
-            request.extensions_mut().insert(on_upgrade);
+            request.offer(on_upgrade);
         }
         if self.settings.connection_extension {
-            request.extensions_mut().insert(self.presence.0.clone());
+            request.attach(&self.presence.0);
         }
         Heard::Request(request)
     }
@@ -355,33 +342,45 @@ impl<R: Runtime> Link<R> {
         taken.consumed > 0 || go_on
     }
 
+    /// True when the body of an answer with this status would go out.
+    pub(super) fn sends_body(&self, status: StatusCode) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| self.machine.sends_body(exchange.stream, status))
+    }
+
     /// Sends the head of the answer.
-    pub(super) fn answer<B: http_body::Body>(
+    pub(super) fn answer(
         &mut self,
         now: Instant,
-        parts: http::response::Parts,
-        body: &B,
+        status: StatusCode,
+        fields: &impl FieldSource,
+        length: BodyLength,
     ) -> Begun {
         let Some(exchange) = &self.exchange else { return Begun::Done };
         let stream = exchange.stream;
-        let length = body_length(&parts.headers, body);
-        let sent = self.machine.send_head(now, stream, parts.status, &parts.headers, length);
-        if sent.is_err() {
-            // An informational status, or the machine has answered in the meantime.
+        if self.machine.send_head(now, stream, status, fields, length).is_err() {
+            // An informational status, a field that cannot be sent, or the machine has answered in the meantime.
             self.machine.abort(now, stream);
         }
-        let no_content =
-            exchange.is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if no_content && self.machine.awaits_body(stream) {
+        if !self.machine.sends_body(stream, status) && self.machine.awaits_body(stream) {
             // Nothing of the body would go out: it is not even asked for.
             let _ = self.machine.finish(now, stream, &());
         }
-        if parts.headers.capacity() <= MAX_SPARE_FIELDS {
-            let mut headers = parts.headers;
-            headers.clear();
-            SPARE_FIELDS.set(Some(headers));
-        }
         if self.machine.awaits_body(stream) { Begun::Body } else { Begun::Done }
+    }
+
+    /// Sends an answer whose body is all there.
+    pub(super) fn respond(
+        &mut self,
+        now: Instant,
+        status: StatusCode,
+        fields: &impl FieldSource,
+        mut body: impl bytes::Buf,
+    ) {
+        let Some(exchange) = &self.exchange else { return };
+        let len = body.remaining();
+        if self.machine.respond(now, exchange.stream, status, fields, body.copy_to_bytes(len)).is_err() {
+            self.machine.abort(now, exchange.stream);
+        }
     }
 
     /// Bytes of the answer's body that are wanted now.
@@ -537,18 +536,6 @@ impl<R: Runtime> Link<R> {
     }
 }
 
-fn news(waited_for: bool) -> Heard {
+fn news<Q>(waited_for: bool) -> Heard<Q> {
     if waited_for { Heard::News } else { Heard::Nothing }
-}
-
-/// How long the answer's body is: as it says itself, else as a `content-length` of the handler's says.
-fn body_length<B: http_body::Body>(headers: &HeaderMap, body: &B) -> BodyLength {
-    if body.is_end_stream() {
-        return BodyLength::Empty;
-    }
-    if let Some(length) = body.size_hint().exact() {
-        return BodyLength::Known(length);
-    }
-    let given = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    given.and_then(|value| value.parse().ok()).map_or(BodyLength::Unknown, BodyLength::Known)
 }

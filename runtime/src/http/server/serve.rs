@@ -16,14 +16,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
 use glowplug_core::Instant;
-use http::Request;
-use http_body::Body;
+use glowplug_http::{BodyLength, FieldSource};
+use http::StatusCode;
+use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 
-use super::incoming::Incoming;
 use super::link::{Begun, End, Heard, Link, Transmitted};
-use super::service::HttpService;
+use super::service::{HttpService, Reply};
 use super::{Connection, Settings};
 use crate::server::Stopping;
 use crate::{MaybeTls, Runtime};
@@ -46,22 +47,28 @@ pin_project! {
         link: Option<Link<R>>,
         service: S,
         #[pin]
-        work: Work<S::Future, S::Body>,
+        work: Work<S::Asked, S::Future, S::Body>,
     }
 }
 
 pin_project! {
     /// What the application is doing.
     #[project = WorkNow]
-    enum Work<F, B> {
+    enum Work<Q, F, B>
+    where
+        B: Body,
+    {
         Idle,
         /// The service is asked whether it takes a request.
-        Waiting { request: Option<Request<Incoming>> },
+        Waiting { request: Option<Q> },
         Handling { #[pin] future: F },
-        /// The answer's body is sent.
-        Sending { #[pin] body: B },
+        /// The answer's body is sent. A frame that it gave before there was room for it is held.
+        Sending { #[pin] body: B, held: Option<Frame<B::Data>> },
     }
 }
+
+/// What the application of a service is doing.
+type Working<S> = Work<<S as HttpService>::Asked, <S as HttpService>::Future, <S as HttpService>::Body>;
 
 impl<R: Runtime, S: HttpService> Serve<R, S> {
     pub(super) fn new(
@@ -106,7 +113,7 @@ impl<R: Runtime, S: HttpService> Future for Serve<R, S> {
 fn drive<R: Runtime, S: HttpService>(
     link: &mut Link<R>,
     service: &mut S,
-    mut work: Pin<&mut Work<S::Future, S::Body>>,
+    mut work: Pin<&mut Working<S>>,
     cx: &mut Context<'_>,
 ) -> Poll<End> {
     link.wake_up();
@@ -193,10 +200,10 @@ fn drive<R: Runtime, S: HttpService>(
 fn receive<R: Runtime, S: HttpService>(
     link: &mut Link<R>,
     service: &mut S,
-    mut work: Pin<&mut Work<S::Future, S::Body>>,
+    mut work: Pin<&mut Working<S>>,
     cx: &mut Context<'_>,
     now: Instant,
-    request: Request<Incoming>,
+    request: S::Asked,
 ) {
     match contained(|| service.poll_ready(cx)) {
         Some(Poll::Ready(Ok(()))) => {
@@ -215,7 +222,7 @@ fn receive<R: Runtime, S: HttpService>(
 }
 
 /// There is no answer: the service failed, or it panicked.
-fn give_up<R: Runtime, F, B>(link: &mut Link<R>, mut work: Pin<&mut Work<F, B>>, now: Instant) {
+fn give_up<R: Runtime, Q, F, B: Body>(link: &mut Link<R>, mut work: Pin<&mut Work<Q, F, B>>, now: Instant) {
     work.set(Work::Idle);
     link.abort(now);
     link.finish_exchange();
@@ -225,7 +232,7 @@ fn give_up<R: Runtime, F, B>(link: &mut Link<R>, mut work: Pin<&mut Work<F, B>>,
 fn step<R: Runtime, S: HttpService>(
     link: &mut Link<R>,
     service: &mut S,
-    mut work: Pin<&mut Work<S::Future, S::Body>>,
+    mut work: Pin<&mut Working<S>>,
     cx: &mut Context<'_>,
     now: Instant,
 ) -> bool {
@@ -241,20 +248,25 @@ fn step<R: Runtime, S: HttpService>(
             }
             WorkNow::Handling { future } => match contained(|| future.poll(cx)) {
                 Some(Poll::Pending) => return link.tend_body(now),
-                Some(Poll::Ready(Ok(response))) => {
-                    let (parts, body) = response.into_parts();
-                    match link.answer(now, parts, &body) {
-                        Begun::Body => work.set(Work::Sending { body }),
-                        Begun::Done => {
+                Some(Poll::Ready(Ok(reply))) => {
+                    let (status, fields, body) = reply.into_parts();
+                    work.set(Work::Sending { body, held: None });
+                    let WorkNow::Sending { body, held } = work.as_mut().project() else { return true };
+                    let sent = answer(link, body, held, status, &fields, cx, now);
+                    S::Reply::recycle(fields);
+                    match sent {
+                        Sent::More => return link.tend_body(now),
+                        Sent::All => {
                             work.set(Work::Idle);
                             link.finish_exchange();
                             return true;
                         }
+                        Sent::Failed => break,
                     }
                 }
                 Some(Poll::Ready(Err(_))) | None => break,
             },
-            WorkNow::Sending { body } => match send_body(link, body, cx, now) {
+            WorkNow::Sending { body, held } => match send_body(link, body, held, cx, now) {
                 Sent::More => return link.tend_body(now),
                 Sent::All => {
                     work.set(Work::Idle);
@@ -276,19 +288,82 @@ enum Sent {
     Failed,
 }
 
-/// Sends what the body has, as far as there is room.
+/// Sends an answer: its head, and as much of its body as there is and has room.
+fn answer<R: Runtime, B: Body>(
+    link: &mut Link<R>,
+    mut body: Pin<&mut B>,
+    held: &mut Option<Frame<B::Data>>,
+    status: StatusCode,
+    fields: &impl FieldSource,
+    cx: &mut Context<'_>,
+    now: Instant,
+) -> Sent {
+    let is_empty = body.is_end_stream();
+    let length = match body.size_hint().exact() {
+        _ if is_empty => BodyLength::Empty,
+        Some(length) => BodyLength::Known(length),
+        None => given_length(fields).map_or(BodyLength::Unknown, BodyLength::Known),
+    };
+    let mut waits = false;
+    if let BodyLength::Known(length) = length
+        && link.sends_body(status)
+    {
+        // Most bodies are all there: such a one goes out with its head.
+        match contained(|| body.as_mut().poll_frame(cx)) {
+            Some(Poll::Pending) => waits = true,
+            Some(Poll::Ready(None)) if length == 0 => {
+                link.respond(now, status, fields, &[][..]);
+                return Sent::All;
+            }
+            Some(Poll::Ready(Some(Ok(frame)))) => match frame.into_data() {
+                Ok(data) if data.remaining() as u64 == length => {
+                    link.respond(now, status, fields, data);
+                    return Sent::All;
+                }
+                Ok(data) => *held = Some(Frame::data(data)),
+                Err(frame) => *held = Some(frame),
+            },
+            // It failed before anything of the answer was sent.
+            Some(Poll::Ready(_)) | None => return Sent::Failed,
+        }
+    }
+    match link.answer(now, status, fields, length) {
+        Begun::Body if waits => Sent::More,
+        Begun::Body => send_body(link, body, held, cx, now),
+        Begun::Done => Sent::All,
+    }
+}
+
+/// A `content-length` among the fields, for a body that does not know its length itself.
+fn given_length(fields: &impl FieldSource) -> Option<u64> {
+    let mut given = None;
+    fields.each(|name, value| {
+        if name.eq_ignore_ascii_case(b"content-length") {
+            given = given.or_else(|| std::str::from_utf8(value).ok()?.parse().ok());
+        }
+    });
+    given
+}
+
+/// Sends what is held, and what the body has behind it, as far as there is room.
 fn send_body<R: Runtime, B: Body>(
     link: &mut Link<R>,
     mut body: Pin<&mut B>,
+    held: &mut Option<Frame<B::Data>>,
     cx: &mut Context<'_>,
     now: Instant,
 ) -> Sent {
     while link.capacity() > 0 {
-        let frame = match contained(|| body.as_mut().poll_frame(cx)) {
-            Some(Poll::Pending) => return Sent::More,
-            Some(Poll::Ready(None)) => return if link.finish(now, None) { Sent::All } else { Sent::Failed },
-            Some(Poll::Ready(Some(Ok(frame)))) => frame,
-            Some(Poll::Ready(Some(Err(_)))) | None => return Sent::Failed,
+        let frame = match held.take() {
+            Some(frame) => frame,
+            None => match contained(|| body.as_mut().poll_frame(cx)) {
+                Some(Poll::Pending) => return Sent::More,
+                Some(Poll::Ready(None)) => {
+                    return if link.finish(now, None) { Sent::All } else { Sent::Failed };
+                }
+                Some(Poll::Ready(Some(Ok(frame)))) => frame,
+                Some(Poll::Ready(Some(Err(_)))) | None => return Sent::Failed,
+            },
         };
         match frame.into_data() {
             Ok(data) => {
