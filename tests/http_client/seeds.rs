@@ -87,7 +87,7 @@ fn world(seed: u64) -> (usize, usize) {
         let site = Site::open_at(&there, &glowplug::runtime::Endpoint::Tcp(([10, 0, 0, 2], 80).into())).await;
         let base = site.url("");
         // Half of them have no fields of their own to send.
-        let codings = (seed % 2 == 0).then(DecodeConfig::default);
+        let codings = seed.is_multiple_of(2).then(DecodeConfig::default);
         let client = Client::builder(here.clone())
             .decode(codings)
             .pool(PoolConfig::default().max_per_key(3))
