@@ -102,6 +102,9 @@ pub fn aws_lc_rs() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
+/// [`Transport::poll_read`] or [`Transport::poll_look`].
+type Read<T> = fn(&mut T, &mut Context<'_>, &mut BytesMut) -> Poll<io::Result<usize>>;
+
 /// A byte stream under TLS.
 pub struct Tls<T> {
     transport: T,
@@ -158,7 +161,7 @@ impl<T: Transport> Tls<T> {
             if !self.session.is_handshaking() {
                 break;
             }
-            ready!(self.poll_receive(cx))?;
+            ready!(self.poll_receive(cx, T::poll_read))?;
             if self.eof && self.session.is_handshaking() {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
@@ -180,9 +183,9 @@ impl<T: Transport> Tls<T> {
         }
     }
 
-    /// Reads ciphertext once and lets the session process it.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.incoming.is_empty() && ready!(self.transport.poll_read(cx, &mut self.incoming))? == 0 {
+    /// Reads ciphertext once, by `read`, and lets the session process it.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, read: Read<T>) -> Poll<io::Result<()>> {
+        if self.incoming.is_empty() && ready!(read(&mut self.transport, cx, &mut self.incoming))? == 0 {
             self.eof = true;
             self.session.read_tls(&mut io::empty())?;
             return Poll::Ready(Ok(()));
@@ -208,10 +211,14 @@ impl<T: Transport> Tls<T> {
         }
         Poll::Ready(Ok(()))
     }
-}
 
-impl<T: Transport> Transport for Tls<T> {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+    /// Reads plaintext, the ciphertext for it by `read`.
+    fn poll_plaintext(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut BytesMut,
+        read: Read<T>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             match take_plaintext(&mut self.session.reader(), buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -223,8 +230,18 @@ impl<T: Transport> Transport for Tls<T> {
             {
                 return Poll::Ready(Err(error));
             }
-            ready!(self.poll_receive(cx))?;
+            ready!(self.poll_receive(cx, read))?;
         }
+    }
+}
+
+impl<T: Transport> Transport for Tls<T> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.poll_plaintext(cx, buf, T::poll_read)
+    }
+
+    fn poll_look(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.poll_plaintext(cx, buf, T::poll_look)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut SendBuf) -> Poll<io::Result<usize>> {

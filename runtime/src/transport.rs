@@ -24,7 +24,8 @@ pub trait Transport {
     /// A completion plug may swap its own buffer in when `buf` is empty.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>>;
 
-    /// The same for who only looks whether something has come, and does not wait for it: on `Pending` no waker need be registered.
+    /// The same for who only looks whether something has come, and does not wait for it: on `Pending` nothing had, as far as the plug
+    /// knows, and no waker need be registered.
     fn poll_look(&mut self, cx: &mut Context<'_>, buf: &mut BytesMut) -> Poll<io::Result<usize>> {
         self.poll_read(cx, buf)
     }
@@ -44,9 +45,8 @@ pub trait Transport {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Says that who reads here goes on until told to wait: from now on a read may be put off until the system has said that there is
-    /// something, which saves a system call on each message where nothing is there yet, mostly, when it is first asked for. Not for
-    /// who looks now and then whether the connection still stands: `Pending` need no longer mean that nothing has come. Does nothing by
-    /// default.
+    /// something, which saves a system call on each message where nothing is there yet, mostly, when it is first asked for. `Pending` need
+    /// no longer mean that nothing has come: who wants to know that [looks](Self::poll_look). Does nothing by default.
     fn prefer_readiness(&mut self) {}
 }
 

@@ -508,8 +508,7 @@ fn the_rest_of_a_body_is_taken_in_one_piece_or_not_at_all() {
         assert!(matches!(client.feed(wire).event(), Some(ClientEvent::Response { .. })));
         stream
     };
-    let rest =
-        |client: &mut Client, stream: StreamId| client.machine.take_rest(NOW, stream, &mut client.input);
+    let rest = |client: &mut Client, stream| client.machine.take_rest(NOW, stream, &mut client.input);
     let mut client = Client::new();
     for (wire, body) in [
         ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc", "abc"),

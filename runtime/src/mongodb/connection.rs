@@ -11,8 +11,8 @@ use glowplug_mongodb::pool::Generation;
 use glowplug_mongodb::{ClientConnection, Command, Config, Event, Response, ServerInfo, command};
 
 use super::Stream;
-use crate::Runtime;
 use crate::drive::{Deadline, DriverError, Exclusive, KEPT_BUFFERS};
+use crate::{Runtime, Transport as _};
 
 /// Why a connection is over; `None` when it ended in good order.
 pub(super) type Cause = Option<Arc<DriverError<glowplug_mongodb::Error>>>;
@@ -55,7 +55,8 @@ pub(super) struct Greeting<R: Runtime> {
 }
 
 impl<R: Runtime> Greeting<R> {
-    pub(super) fn new(runtime: R, stream: Stream<R>, config: Config, generation: Generation) -> Self {
+    pub(super) fn new(runtime: R, mut stream: Stream<R>, config: Config, generation: Generation) -> Self {
+        stream.prefer_readiness();
         let machine = ClientConnection::new(config, &runtime.seed(), runtime.now());
         let mut driver = Exclusive::new(runtime, stream, machine);
         driver.keep_buffers(KEPT_BUFFERS);

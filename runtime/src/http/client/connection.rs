@@ -11,12 +11,12 @@ use super::error::{ClientError, Stage, Trace};
 use super::exchange::Stall;
 use super::proxy::Route;
 use super::{Inner, Lease, Stream};
-use crate::Runtime;
 #[cfg(feature = "tls")]
 use crate::dial::DialError;
 use crate::dial::Dialer;
 use crate::drive::{Exclusive, KEPT_BUFFERS};
 use crate::pool::{Got, PoolError};
+use crate::{Runtime, Transport as _};
 
 /// What drives a connection: whoever holds it.
 pub(super) type Driver<R> = Exclusive<ClientConnection, Stream<R>, R>;
@@ -86,7 +86,8 @@ impl<R: Runtime> Inner<R> {
             return Ok(Checkout { lease, connection, reused: true });
         }
         trace.stage = Stage::Connect;
-        let stream = self.dial(route).await?;
+        let mut stream = self.dial(route).await?;
+        stream.prefer_readiness();
         let machine = ClientConnection::new(self.runtime.now(), self.machine.clone());
         let mut driver = Exclusive::new(self.runtime.clone(), stream, machine);
         driver.keep_buffers(KEPT_BUFFERS);

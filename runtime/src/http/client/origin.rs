@@ -124,6 +124,8 @@ impl<R: Runtime> Inner<R> {
 
 #[cfg(test)]
 mod tests {
+    use glowplug_http::FieldSource as _;
+
     use super::*;
 
     fn origin(url: &str) -> Origin {
@@ -189,6 +191,9 @@ mod tests {
     fn the_clients_own_host_goes_before() {
         let defaults = HeaderMap::from_iter([(header::HOST, "b".parse().expect("a value"))]);
         let origin = origin("http://a.example/");
-        assert_eq!(format!("{:?}", origin.plain(&defaults).expect("valid")), r#"{"host": "b"}"#);
+        let mut fields = Vec::new();
+        let plain = origin.plain(&defaults).expect("valid");
+        plain.each(|name, value| fields.push((name.to_vec(), value.to_vec())));
+        assert_eq!(fields, [(b"host".to_vec(), b"b".to_vec())]);
     }
 }
