@@ -1,7 +1,6 @@
 //! Services that take requests as they came on the wire.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -124,11 +123,9 @@ async fn handle(request: RawRequest) -> Answered {
         "/panic" => std::panic::resume_unwind(Box::new("this panic belongs to the test")),
         "/offered" => answer(200, &[], full(upgrade.is_some().to_string())),
         target => {
-            let mut text = format!("{} {target} {:?}", head.method(), head.version());
-            for (name, value) in head.iter() {
-                let _ = write!(text, "|{name}={}", value.escape_ascii());
-            }
-            answer(200, &[], full(text))
+            let fields = head.iter().map(|(name, value)| format!("|{name}={}", value.escape_ascii()));
+            let line = format!("{} {target} {:?}", head.method(), head.version());
+            answer(200, &[], full(line + &fields.collect::<String>()))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Request targets (RFC 9112 §3.2) and the value of `Host` (RFC 9110 §7.2).
 
 use crate::config::Leniency;
-use crate::wire::token::span;
+use crate::wire::token::span_of_most;
 use crate::wire::words::find_end_of_target;
 
 /// Checks that `target` has a form that goes with `method`; the offset of what is wrong otherwise. That it is made of
@@ -81,7 +81,7 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
             });
         return is_address && is_port(&literal[end + 1..]);
     }
-    is_port(&value[span(&REG_NAME, value)..])
+    is_port(&value[span_of_most(&REG_NAME, value)..])
 }
 
 /// RFC 3986 §3.2.2: unreserved, percent-encoded and sub-delims.

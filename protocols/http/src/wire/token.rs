@@ -41,7 +41,7 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().fold(true, |good, &byte| good & is_tchar(byte))
 }
 
-/// How many bytes at the front `table` has.
+/// How many bytes at the front `table` has, where far more text follows than is of interest.
 #[inline]
 pub(crate) fn span(table: &[bool; 256], text: &[u8]) -> usize {
     // Names are short. Over so many bytes, known to be there, the loop is a row of tests without a counter.
@@ -50,6 +50,11 @@ pub(crate) fn span(table: &[bool; 256], text: &[u8]) -> usize {
     {
         return end;
     }
+    text.iter().position(|&byte| !table[usize::from(byte)]).unwrap_or(text.len())
+}
+
+/// The same where it is nearly always all of the text.
+pub(crate) fn span_of_most(table: &[bool; 256], text: &[u8]) -> usize {
     let mut rest = text;
     while let Some((eight, behind)) = rest.split_first_chunk::<8>()
         && eight.iter().fold(true, |good, &byte| good & table[usize::from(byte)])
