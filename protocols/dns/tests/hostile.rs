@@ -177,11 +177,7 @@ fn sample() -> Message {
         id: 4711,
         flags: Flags::default().with_response(true).with_recursion_desired(true),
         rcode: Rcode::BADCOOKIE,
-        questions: vec![Question {
-            name: name("www.example.org"),
-            rtype: RecordType::ANY,
-            class: Class::IN,
-        }],
+        questions: vec![Question { name: name("www.example.org"), rtype: RecordType::ANY, class: Class::IN }],
         answers: vec![
             Record::new(name("www.example.org"), 300, Rdata::a([192, 0, 2, 1].into())),
             Record::new(zone.clone(), 300, Rdata::mx(10, &host)),
