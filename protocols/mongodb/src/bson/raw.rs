@@ -245,7 +245,8 @@ pub struct Iter<'a> {
 impl<'a> Iterator for Iter<'a> {
     type Item = Result<(&'a str, Value<'a>), DecodeError>;
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see RawIter::usual")]
     fn next(&mut self) -> Option<Self::Item> {
         if let Some((key, value, rest)) = self.raw.usual()
             && let Ok(key) = core::str::from_utf8(key)
@@ -253,6 +254,7 @@ impl<'a> Iterator for Iter<'a> {
             self.raw.rest = rest;
             return Some(Ok((key, value)));
         }
+        // Not a function of its own: one that returns a value makes the usual ones go through memory, too.
         match self.raw.next_element() {
             Ok(Some(element)) => match (element.key(), element.value()) {
                 (Ok(key), Ok(value)) => Some(Ok((key, value))),
@@ -276,7 +278,8 @@ struct Values<'a> {
 impl<'a> Iterator for Values<'a> {
     type Item = Result<Value<'a>, DecodeError>;
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see RawIter::usual")]
     fn next(&mut self) -> Option<Self::Item> {
         self.raw.next_value()
     }
@@ -306,7 +309,8 @@ impl<'a> RawIter<'a> {
     }
 
     /// The next value, whatever its name.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see RawIter::usual")]
     pub(crate) fn next_value(&mut self) -> Option<Result<Value<'a>, DecodeError>> {
         if let Some((_, value, rest)) = self.usual() {
             self.rest = rest;
