@@ -18,7 +18,6 @@ use bytes::{Bytes, BytesMut};
 use glowplug_core::{Instant, Interest, Progress, ReadInterest, SendBuf, StreamProtocol, WriteInterest};
 use http::Method;
 
-use crate::Leniency;
 use crate::config::ClientConfig;
 use crate::error::{Error, FinishError, HeadError, Phase, SendError};
 use crate::event::{BodyLength, ClientEvent, StreamId};
@@ -156,9 +155,9 @@ impl ClientConnection {
             Recv::Tunnel | Recv::Switching | Recv::Closed => return Err(HeadError::Closed),
             Recv::Head(_) | Recv::Body(_) | Recv::Discard(..) => return Err(HeadError::Busy),
         }
-        let strict = Leniency::default();
-        let fits = target::check(method.as_str().as_bytes(), target.as_bytes(), &strict).is_ok();
-        if !fits || !target::is_visible(target.as_bytes()) {
+        if !target::is_plain(target.as_bytes())
+            || !target::fits(method.as_str().as_bytes(), target.as_bytes())
+        {
             return Err(HeadError::Target);
         }
         let is_connect = *method == Method::CONNECT;
