@@ -1,12 +1,14 @@
 //! Services that take requests as they came on the wire.
 
 use std::convert::Infallible;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use bytes::Bytes;
 use futures_util::future::join;
 use glowplug::http::{EncodedFields, FieldSource};
-use glowplug::runtime::http::server::{Incoming, RawFn, RawRequest, RawResponse, Server, Serving, raw_fn};
+use glowplug::runtime::http::server::{
+    Incoming, OnUpgrade, RawFn, RawRequest, RawResponse, Server, Serving, raw_fn,
+};
 use glowplug::runtime::{BoxFuture, Endpoint, Runtime, Spawn};
 use http::StatusCode;
 use http_body::Frame;
@@ -21,7 +23,7 @@ support::on_each_executor![
     answers_without_a_body,
     what_cannot_be_sent_is_a_500,
     encoded_fields,
-    upgrades_are_offered,
+    upgrades,
 ];
 
 type Answered = Result<RawResponse<Fields, Reply>, &'static str>;
@@ -122,6 +124,11 @@ async fn handle(request: RawRequest) -> Answered {
         }
         "/panic" => std::panic::resume_unwind(Box::new("this panic belongs to the test")),
         "/offered" => answer(200, &[], full(upgrade.is_some().to_string())),
+        target if target.starts_with("/granted/") => {
+            let upgrade = upgrade.map(|upgrade| (target.to_owned(), upgrade));
+            GRANTED.lock().expect("nobody panics").extend(upgrade);
+            answer(101, &[("connection", "upgrade"), ("upgrade", "a")], full(""))
+        }
         target => {
             let fields = head.iter().map(|(name, value)| format!("|{name}={}", value.escape_ascii()));
             let line = format!("{} {target} {:?}", head.method(), head.version());
@@ -133,6 +140,9 @@ async fn handle(request: RawRequest) -> Answered {
 fn pieces_of(len: usize) -> Reply {
     pieces(len, 1000).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
+
+/// The connections that were handed over, each by the target that asked for it.
+static GRANTED: Mutex<Vec<(String, OnUpgrade)>> = Mutex::new(Vec::new());
 
 async fn with<R: Plug>(runtime: &R, work: impl AsyncFnOnce(Endpoint)) {
     let server = Server::bind(runtime.clone(), any_port()).await.expect("a free port").upgrades();
@@ -245,12 +255,25 @@ async fn encoded_fields<R: Plug>(runtime: R) {
     .await;
 }
 
-async fn upgrades_are_offered<R: Plug>(runtime: R) {
+async fn upgrades<R: Plug>(runtime: R) {
     with(&runtime, async |at| {
         let mut client: Raw<_> = connect(&runtime, &at).await;
         assert_eq!(client.get("/offered").await.body, "false");
-        client.send("GET /offered HTTP/1.1\r\nhost: here\r\nconnection: upgrade\r\nupgrade: a\r\n\r\n").await;
+        let ask = |target: &str| {
+            format!("GET {target} HTTP/1.1\r\nhost: here\r\nconnection: upgrade\r\nupgrade: a\r\n\r\n")
+        };
+        client.send(ask("/offered")).await;
         assert_eq!(client.answer().await.body, "true");
+        let target = format!("/granted/{at}");
+        client.send(ask(&target) + "early").await;
+        let (status, head) = client.head().await.expect("a head");
+        assert!(status == 101 && !head.contains("content-length"), "{head}");
+        let granted = GRANTED.lock().expect("nobody panics").extract_if(.., |(of, _)| *of == target).next();
+        let mut upgraded = granted.expect("it was offered").1.await.expect("handed over");
+        assert_eq!(upgraded.input, "early");
+        support::write(&mut upgraded.transport, "back").await.expect("written");
+        drop(upgraded);
+        assert_eq!(client.rest().await, "back");
     })
     .await;
 }
