@@ -270,6 +270,9 @@ async fn upgrades<R: Plug>(runtime: R) {
         assert!(status == 101 && !head.contains("content-length"), "{head}");
         let granted = GRANTED.lock().expect("nobody panics").extract_if(.., |(of, _)| *of == target).next();
         let mut upgraded = granted.expect("it was offered").1.await.expect("handed over");
+        while upgraded.input.len() < "early".len() {
+            support::read(&mut upgraded.transport, &mut upgraded.input).await.expect("read");
+        }
         assert_eq!(upgraded.input, "early");
         support::write(&mut upgraded.transport, "back").await.expect("written");
         drop(upgraded);
