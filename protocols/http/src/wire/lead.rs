@@ -26,6 +26,15 @@ impl Rules<'_> {
         empty_lines: &mut u32,
         input: &mut BytesMut,
     ) -> Result<Lead, Error> {
+        match **input {
+            [first, ..] if is_tchar(first) => Ok(Lead::Request),
+            [] => Ok(Lead::Nothing),
+            _ => self.unusual_lead(fresh, empty_lines, input),
+        }
+    }
+
+    #[cold]
+    fn unusual_lead(self, fresh: bool, empty_lines: &mut u32, input: &mut BytesMut) -> Result<Lead, Error> {
         while let Some(len) = match **input {
             [b'\r', b'\n', ..] if fresh => Some(2),
             [b'\n', ..] if fresh && self.leniency.bare_lf => Some(1),
